@@ -1,0 +1,25 @@
+'use strict';
+// @ts-check
+
+// Loads the binding and installs the one sink through which native events reach JavaScript.
+
+const binding = require('../binding.js');
+
+/** What a native event is about; the same numbers as `Kind` in src/binding/mod.rs. */
+const kinds = Object.freeze({ CHILD_STARTED: 0, CHILD_NOT_STARTED: 1, CHILD_EXITED: 2 });
+
+/** @type {Array<(id: number, a: number, b: number) => void>} */
+const handlers = [];
+
+const engine = new binding.Engine((kind, id, a, b) => handlers[kind](id, a, b));
+
+/**
+ * Handles the native events of one kind.
+ * @param {number} kind one of `kinds`
+ * @param {(id: number, a: number, b: number) => void} handler
+ */
+function on(kind, handler) {
+  handlers[kind] = handler;
+}
+
+module.exports = { engine, kinds, on };

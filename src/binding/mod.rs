@@ -1,0 +1,89 @@
+//! The only part that names napi: what JavaScript can call, and the one way events reach it.
+//!
+//! Each copy of `lib/native.js` makes one `Engine`: it belongs to one environment, and everything in it runs
+//! on that environment's thread. Calls come down and return a value or a negative errno; events go up through
+//! the sink, one call each, so that ticks and microtasks run between them as between Node's own events.
+
+mod process;
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+
+use napi::bindgen_prelude::{FnArgs, Function, FunctionRef};
+use napi::{Env, JsValue};
+use napi_derive::napi;
+
+use crate::sys::node::CallbackContext;
+use crate::sys::uv;
+
+/// What an event is about; `lib/native.js` has the same numbers.
+#[derive(Debug, Clone, Copy)]
+#[repr(u32)]
+pub(crate) enum Kind {
+    /// (child, 0, 0): its exec worked.
+    ChildStarted = 0,
+    /// (child, negative errno, 0): its exec failed.
+    ChildNotStarted = 1,
+    /// (child, exit code, signal or 0): it ended. The code is -ECHILD where somebody else collected it.
+    ChildExited = 2,
+}
+
+type SinkArgs = FnArgs<(u32, u32, i32, i32)>;
+
+/// State of one engine, shared with the callbacks on the loop.
+pub(crate) struct State {
+    env: Env,
+    uv_loop: uv::Loop,
+    sink: FunctionRef<SinkArgs, ()>,
+    context: CallbackContext,
+    children: RefCell<Option<Rc<process::Children>>>,
+}
+
+impl State {
+    /// Delivers one event to JavaScript and runs what it queued. An exception becomes `uncaughtException`.
+    pub(crate) fn emit(&self, kind: Kind, id: u32, a: i32, b: i32) {
+        self.call(|| self.sink.borrow_back(&self.env)?.call((kind as u32, id, a, b).into()));
+    }
+
+    /// Runs `call` in a callback scope of this environment.
+    pub(crate) fn call(&self, call: impl FnOnce() -> napi::Result<()>) {
+        let result = self.env.run_in_scope(|| Ok(self.context.run(call)));
+        if let Ok(Some(Err(error))) = result {
+            let _ = self.env.run_in_scope(|| {
+                self.env.fatal_exception(error);
+                Ok(())
+            });
+        }
+    }
+
+    /// Lets go of everything on the loop, before the environment ends.
+    fn close(&self) {
+        self.children.take();
+    }
+}
+
+/// The native side of one environment.
+#[napi]
+pub struct Engine {
+    pub(crate) state: Rc<State>,
+}
+
+#[napi]
+impl Engine {
+    /// Makes the engine; every event is delivered as `sink(kind, id, a, b)`.
+    #[napi(constructor)]
+    pub fn new(env: Env, sink: Function<SinkArgs, ()>) -> napi::Result<Self> {
+        let uv_loop = uv::Loop::new(env.get_uv_event_loop()?.cast());
+        let name = env.create_string("rcluster")?;
+        let context = CallbackContext::new(env.raw().cast(), name.raw().cast())
+            .ok_or_else(|| napi::Error::from_reason("this host does not export Node-API's callback scopes"))?;
+        let sink = sink.create_ref()?;
+        let state = Rc::new(State { env, uv_loop, sink, context, children: RefCell::default() });
+        env.add_env_cleanup_hook(Rc::downgrade(&state), |state: Weak<State>| {
+            if let Some(state) = state.upgrade() {
+                state.close();
+            }
+        })?;
+        Ok(Self { state })
+    }
+}

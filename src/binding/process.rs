@@ -1,0 +1,208 @@
+//! Children for JavaScript: spawn, signal, reference, and the events of `process::registry`.
+
+use std::cell::RefCell;
+use std::ffi::CString;
+use std::os::fd::IntoRawFd;
+use std::rc::{Rc, Weak};
+
+use napi::bindgen_prelude::Int32Array;
+use napi_derive::napi;
+use nix::errno::Errno;
+
+use super::{Engine, Kind, State};
+use crate::error::{Named, OsResult};
+use crate::process::registry::{Event, Registry};
+use crate::process::spawn::{self, Command, Stdio};
+use crate::sys::clone::ExecPlan;
+use crate::sys::fd::copy_environment;
+use crate::sys::pidfd::Exit;
+use crate::sys::uv::{Check, Poll};
+
+/// `stdio` entries below zero, as `lib/child_process/stdio.js` writes them.
+const STDIO_IGNORE: i32 = -1;
+const STDIO_PIPE: i32 = -2;
+
+/// The children of one environment and the handles that watch them on its loop.
+pub(crate) struct Children {
+    // Closed before `registry`, whose descriptor the first watches.
+    poll: Poll,
+    check: Check,
+    registry: RefCell<Registry>,
+}
+
+impl Children {
+    fn new(state: &Rc<State>) -> OsResult<Rc<Self>> {
+        let registry = Registry::new()?;
+        let weak = Rc::downgrade(state);
+        let poll = Poll::new(state.uv_loop, registry.fd(), move |_| with(&weak, Children::on_ready)).named("uv_poll_init")?;
+        let weak = Rc::downgrade(state);
+        let check = Check::new(state.uv_loop, move || with(&weak, Children::on_check)).named("uv_check_init")?;
+        poll.watch(true, false).named("uv_poll_start")?;
+        Ok(Rc::new(Self { poll, check, registry: RefCell::new(registry) }))
+    }
+
+    fn on_ready(&self, state: &State) {
+        let events = self.registry.borrow_mut().poll();
+        if self.registry.borrow().has_ended() {
+            self.check.start();
+        }
+        self.report(state, events);
+    }
+
+    fn on_check(&self, state: &State) {
+        self.check.stop();
+        let events = self.registry.borrow_mut().reap();
+        self.report(state, events);
+    }
+
+    fn report(&self, state: &State, events: Vec<Event>) {
+        self.update_ref();
+        for event in events {
+            match event {
+                Event::Started(id) => state.emit(Kind::ChildStarted, id, 0, 0),
+                Event::NotStarted(id, errno) => state.emit(Kind::ChildNotStarted, id, -(errno as i32), 0),
+                Event::Exited(id, Exit::Code(code)) => state.emit(Kind::ChildExited, id, code, 0),
+                Event::Exited(id, Exit::Signal(signal)) => state.emit(Kind::ChildExited, id, 0, signal),
+                Event::Lost(id) => state.emit(Kind::ChildExited, id, -(Errno::ECHILD as i32), 0),
+            }
+        }
+    }
+
+    fn update_ref(&self) {
+        self.poll.set_ref(self.registry.borrow().holds_loop());
+    }
+}
+
+fn with(state: &Weak<State>, run: impl FnOnce(&Children, &State)) {
+    if let Some(state) = state.upgrade() {
+        // Cloned out of the cell: the callback may end the environment, which empties it.
+        let children = state.children.borrow().clone();
+        if let Some(children) = children {
+            run(&children, &state);
+        }
+    }
+}
+
+/// What to run. Strings of a list each end in NUL, one after the other.
+#[napi(object)]
+pub struct SpawnOptions {
+    /// Program name or path.
+    pub file: String,
+    /// Arguments, the first being the program's own name.
+    pub args: String,
+    /// Environment; what is absent is this process's own.
+    pub env: Option<String>,
+    /// Environment entries after those of `env`.
+    pub extra_env: Option<String>,
+    /// Working directory; this process's own if absent.
+    pub cwd: Option<String>,
+    /// Leader of a new session.
+    pub detached: bool,
+    /// User to become.
+    pub uid: Option<u32>,
+    /// Group to become.
+    pub gid: Option<u32>,
+}
+
+impl SpawnOptions {
+    fn into_command(self, stdio: &[i32]) -> Result<Command, Errno> {
+        let mut env = self.env.map_or_else(copy_environment, String::into_bytes);
+        env.extend(self.extra_env.unwrap_or_default().into_bytes());
+        let cwd = self.cwd.map(|cwd| CString::new(cwd).map_err(|_| Errno::EINVAL)).transpose()?;
+        let stdio = stdio
+            .iter()
+            .map(|&entry| match entry {
+                STDIO_IGNORE => Stdio::Ignore,
+                STDIO_PIPE => Stdio::Pipe,
+                fd => Stdio::Inherit(fd),
+            })
+            .collect();
+        let plan = ExecPlan {
+            args: self.args.into_bytes(),
+            env,
+            cwd,
+            detached: self.detached,
+            uid: self.uid,
+            gid: self.gid,
+            ..ExecPlan::default()
+        };
+        Ok(Command { file: self.file.into_bytes(), plan, stdio })
+    }
+}
+
+#[napi]
+impl Engine {
+    /// Starts a child without waiting for its exec.
+    ///
+    /// `stdio` says for each descriptor of the child: -1 ignore, -2 pipe, else a descriptor of this process;
+    /// each -2 is replaced by this side's end. `result` receives the child's id and pid. Returns 0 or a
+    /// negative errno; on an error the ends of pipes not made are left at -2.
+    #[napi]
+    pub fn spawn(&self, options: SpawnOptions, mut stdio: Int32Array, mut result: Int32Array) -> i32 {
+        // SAFETY-free view: both arrays belong to the caller, who does not touch them during this call.
+        match self.try_spawn(options, &mut stdio, &mut result) {
+            Ok(()) => 0,
+            Err(code) => code,
+        }
+    }
+
+    fn try_spawn(&self, options: SpawnOptions, stdio: &mut Int32Array, result: &mut Int32Array) -> Result<(), i32> {
+        let children = self.children().map_err(|error| error.code())?;
+        let command = options.into_command(stdio).map_err(|errno| -(errno as i32))?;
+        let running = spawn::run(command).map_err(|error| error.code())?;
+        // SAFETY: JavaScript passes arrays of its own and waits for this call.
+        let (stdio, result) = unsafe { (stdio.as_mut(), result.as_mut()) };
+        for (slot, end) in running.pipes {
+            stdio[slot] = end.into_raw_fd();
+        }
+        let child = running.child.map_err(|error| error.code())?;
+        let pid = child.pid;
+        let id = children.registry.borrow_mut().insert(child).map_err(|error| error.code())?;
+        children.update_ref();
+        result[0] = id as i32;
+        result[1] = pid;
+        Ok(())
+    }
+
+    fn children(&self) -> OsResult<Rc<Children>> {
+        if let Some(children) = &*self.state.children.borrow() {
+            return Ok(children.clone());
+        }
+        let children = Children::new(&self.state)?;
+        self.state.children.replace(Some(children.clone()));
+        Ok(children)
+    }
+
+    /// Waits until the outcome of a child's exec is known: 0, or the negative errno of its failure. 1 if it was
+    /// known already, and so has been reported.
+    #[napi]
+    pub fn settle(&self, id: u32) -> i32 {
+        let Ok(children) = self.children() else { return 1 };
+        let outcome = children.registry.borrow_mut().settle(id);
+        children.update_ref();
+        match outcome {
+            None => 1,
+            Some(Ok(())) => 0,
+            Some(Err(errno)) => -(errno as i32),
+        }
+    }
+
+    /// Sends a signal to a child; returns 0 or a negative errno.
+    #[napi]
+    pub fn kill(&self, id: u32, signal: i32) -> i32 {
+        let Ok(children) = self.children() else { return -(Errno::ESRCH as i32) };
+        match children.registry.borrow().kill(id, signal) {
+            Ok(()) => 0,
+            Err(errno) => -(errno as i32),
+        }
+    }
+
+    /// Chooses whether a child keeps the event loop alive.
+    #[napi]
+    pub fn set_ref(&self, id: u32, on: bool) {
+        if let Ok(children) = self.children() {
+            children.registry.borrow_mut().set_ref(id, on);
+            children.update_ref();
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Child processes: what to run (`command`), running it (`spawn`), and knowing when it ended (`registry`).
+
+pub mod command;
+pub mod registry;
+pub mod spawn;

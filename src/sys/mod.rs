@@ -1,0 +1,11 @@
+//! Everything that needs hand-written `unsafe`, one mechanism a file; nothing else in the crate has any.
+//!
+//! Required of a platform: `clone` (a child that shares memory until its exec), `pidfd` (a child as a file
+//! descriptor), `uv` (watching descriptors on Node's loop) and `node` (calling back into JavaScript).
+
+pub mod clone;
+pub mod fd;
+pub mod node;
+pub mod pidfd;
+pub mod raw;
+pub mod uv;
