@@ -11,7 +11,7 @@ use nix::errno::Errno;
 
 use super::{Engine, Kind, State};
 use crate::error::{Named, OsResult};
-use crate::process::registry::{Event, Registry};
+use crate::process::registry::Registry;
 use crate::process::spawn::{self, Command, Stdio};
 use crate::sys::clone::ExecPlan;
 use crate::sys::fd::copy_environment;
@@ -42,28 +42,33 @@ impl Children {
     }
 
     fn on_ready(&self, state: &State) {
-        let events = self.registry.borrow_mut().poll();
+        self.registry.borrow_mut().poll();
         if self.registry.borrow().has_ended() {
             self.check.start();
         }
-        self.report(state, events);
+        self.report_started(state);
     }
 
+    /// Runs after the turn's other input: what a child sent before it ended comes before its end.
     fn on_check(&self, state: &State) {
         self.check.stop();
-        let events = self.registry.borrow_mut().reap();
-        self.report(state, events);
+        while let Some((id, ending)) = { self.registry.borrow_mut().next_ended() } {
+            self.update_ref();
+            let (code, signal) = match ending {
+                Some(Exit::Code(code)) => (code, 0),
+                Some(Exit::Signal(signal)) => (0, signal),
+                None => (-(Errno::ECHILD as i32), 0),
+            };
+            state.emit(Kind::ChildExited, id, code, signal);
+        }
     }
 
-    fn report(&self, state: &State, events: Vec<Event>) {
-        self.update_ref();
-        for event in events {
-            match event {
-                Event::Started(id) => state.emit(Kind::ChildStarted, id, 0, 0),
-                Event::NotStarted(id, errno) => state.emit(Kind::ChildNotStarted, id, -(errno as i32), 0),
-                Event::Exited(id, Exit::Code(code)) => state.emit(Kind::ChildExited, id, code, 0),
-                Event::Exited(id, Exit::Signal(signal)) => state.emit(Kind::ChildExited, id, 0, signal),
-                Event::Lost(id) => state.emit(Kind::ChildExited, id, -(Errno::ECHILD as i32), 0),
+    fn report_started(&self, state: &State) {
+        while let Some((id, outcome)) = { self.registry.borrow_mut().next_started() } {
+            self.update_ref();
+            match outcome {
+                Ok(()) => state.emit(Kind::ChildStarted, id, 0, 0),
+                Err(errno) => state.emit(Kind::ChildNotStarted, id, -(errno as i32), 0),
             }
         }
     }
@@ -139,7 +144,6 @@ impl Engine {
     /// negative errno; on an error the ends of pipes not made are left at -2.
     #[napi]
     pub fn spawn(&self, options: SpawnOptions, mut stdio: Int32Array, mut result: Int32Array) -> i32 {
-        // SAFETY-free view: both arrays belong to the caller, who does not touch them during this call.
         match self.try_spawn(options, &mut stdio, &mut result) {
             Ok(()) => 0,
             Err(code) => code,

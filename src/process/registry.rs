@@ -1,10 +1,9 @@
 //! The children of one environment: which exec is under way, which child has ended. Runs on the loop's thread.
 //!
 //! One epoll descriptor holds a pidfd and, until the exec is known, a status descriptor for each child; the
-//! loop watches that one. A start is reported as it is seen; an end is kept for `reap`, which runs after the
-//! turn's other input, so that what a child wrote or sent before it ended is seen before its end.
+//! loop watches that one. A start is reported as it is seen; an end is collected after the turn's other input, so that what a child wrote or sent before it ended is seen before its end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
@@ -14,18 +13,11 @@ use crate::error::{Named, OsResult};
 use crate::sys::clone::{Cloned, Spawning};
 use crate::sys::pidfd::{Exit, PidFd};
 
-/// What happened to a child.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
-    /// Its exec worked.
-    Started(u32),
-    /// Its exec failed; it is gone.
-    NotStarted(u32, Errno),
-    /// It ended and has been collected.
-    Exited(u32, Exit),
-    /// It ended and somebody else in this process collected it: how is not known.
-    Lost(u32),
-}
+/// The outcome of an exec: it worked, or why not.
+pub type ExecOutcome = Result<(), Errno>;
+
+/// How a child ended; `None` where somebody else in this process has collected it.
+pub type Ending = Option<Exit>;
 
 struct Child {
     pidfd: PidFd,
@@ -42,7 +34,7 @@ impl Child {
     }
 
     /// Waits for the outcome of a pending exec and collects a child that failed to exec.
-    fn settle(&mut self) -> Option<Result<(), Errno>> {
+    fn settle(&mut self) -> Option<ExecOutcome> {
         let outcome = self.spawning.take()?.settled();
         if outcome.is_err() {
             let _ = self.pidfd.wait();
@@ -56,8 +48,12 @@ pub struct Registry {
     epoll: Epoll,
     children: HashMap<u32, Child>,
     next_id: u32,
-    /// Children seen to have ended, for `reap`.
-    ended: Vec<u32>,
+    /// Children that keep the loop alive.
+    holding: usize,
+    /// Children whose exec is known but perhaps not reported, for `next_started`.
+    started: VecDeque<u32>,
+    /// Children seen to have ended, for `next_ended`.
+    ended: VecDeque<u32>,
 }
 
 const EVENTS_PER_TURN: usize = 64;
@@ -66,8 +62,14 @@ const ENDED: u64 = 1 << 32;
 impl Registry {
     /// An empty registry.
     pub fn new() -> OsResult<Self> {
-        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).named("epoll_create1")?;
-        Ok(Self { epoll, children: HashMap::new(), next_id: 0, ended: Vec::new() })
+        Ok(Self {
+            epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).named("epoll_create1")?,
+            children: HashMap::new(),
+            next_id: 0,
+            holding: 0,
+            started: VecDeque::new(),
+            ended: VecDeque::new(),
+        })
     }
 
     /// Readable when `poll` has something to do.
@@ -85,60 +87,76 @@ impl Registry {
             .and_then(|()| self.epoll.add(pidfd.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, u64::from(id) | ENDED)))
             .named("epoll_ctl")?;
         self.children.insert(id, Child { pidfd, spawning: Some(spawning), referenced: true });
+        self.holding += 1;
         Ok(id)
     }
 
-    /// Looks at what has become ready; returns the starts. Ends are kept for `reap`.
-    pub fn poll(&mut self) -> Vec<Event> {
+    /// Notes what has become ready, for `next_started` and `next_ended`.
+    pub fn poll(&mut self) {
         let mut ready = [EpollEvent::empty(); EVENTS_PER_TURN];
         let count = self.epoll.wait(&mut ready, EpollTimeout::ZERO).unwrap_or(0);
-        let mut events = Vec::new();
         for entry in &ready[..count] {
             let id = entry.data() as u32;
-            if entry.data() & ENDED == 0 {
-                events.extend(self.settle(id).map(|outcome| match outcome {
-                    Ok(()) => Event::Started(id),
-                    Err(errno) => Event::NotStarted(id, errno),
-                }));
-            } else {
-                self.ended.push(id);
+            let Some(child) = self.children.get(&id) else { continue };
+            // A child killed before its exec has ended with its start unreported; the start comes first.
+            if child.spawning.is_some() {
+                self.started.push_back(id);
+            }
+            if entry.data() & ENDED != 0 && !self.ended.contains(&id) {
+                self.ended.push_back(id);
             }
         }
-        events
     }
 
-    /// Whether `reap` has something to do.
+    /// The next child whose exec is known and that `settle` has not been asked about.
+    ///
+    /// One at a time, so that what runs on one report may itself ask about another child.
+    pub fn next_started(&mut self) -> Option<(u32, ExecOutcome)> {
+        while let Some(id) = self.started.pop_front() {
+            if let Some(outcome) = self.settle(id) {
+                return Some((id, outcome));
+            }
+        }
+        None
+    }
+
+    /// Whether `next_ended` has something to do.
     pub fn has_ended(&self) -> bool {
         !self.ended.is_empty()
     }
 
-    /// Collects the children that have ended and forgets them.
-    pub fn reap(&mut self) -> Vec<Event> {
-        let mut events = Vec::new();
-        for id in std::mem::take(&mut self.ended) {
-            // A child killed before its exec ends with its start still unreported; the start comes first.
-            if let Some(Ok(())) = self.settle(id) {
-                events.push(Event::Started(id));
-            }
+    /// Collects the next child that has ended and forgets it.
+    pub fn next_ended(&mut self) -> Option<(u32, Ending)> {
+        while let Some(id) = self.ended.pop_front() {
             let Some(child) = self.children.get(&id) else { continue };
-            let event = match child.pidfd.try_wait() {
+            let ending = match child.pidfd.try_wait() {
                 Ok(None) => continue,
-                Ok(Some(exit)) => Event::Exited(id, exit),
-                Err(_) => Event::Lost(id),
+                Ok(exit) => exit,
+                Err(_) => None,
             };
-            self.children.remove(&id);
-            events.push(event);
+            self.forget(id);
+            return Some((id, ending));
         }
-        events
+        None
     }
 
     /// Waits for the outcome of a child's exec; `None` if it is known already. A child that failed is forgotten.
-    pub fn settle(&mut self, id: u32) -> Option<Result<(), Errno>> {
-        let outcome = self.children.get_mut(&id)?.settle()?;
+    pub fn settle(&mut self, id: u32) -> Option<ExecOutcome> {
+        let child = self.children.get_mut(&id)?;
+        let outcome = child.settle()?;
+        if outcome.is_err() || !child.referenced {
+            self.holding -= 1;
+        }
         if outcome.is_err() {
             self.children.remove(&id);
         }
         Some(outcome)
+    }
+
+    fn forget(&mut self, id: u32) {
+        if self.children.remove(&id).is_some_and(|child| child.holds_loop()) {
+            self.holding -= 1;
+        }
     }
 
     /// Sends a signal; `ESRCH` for a child that has been collected.
@@ -148,13 +166,14 @@ impl Registry {
 
     /// Chooses whether a child keeps the loop alive.
     pub fn set_ref(&mut self, id: u32, on: bool) {
-        if let Some(child) = self.children.get_mut(&id) {
-            child.referenced = on;
-        }
+        let Some(child) = self.children.get_mut(&id) else { return };
+        let before = child.holds_loop();
+        child.referenced = on;
+        self.holding = self.holding + usize::from(child.holds_loop()) - usize::from(before);
     }
 
     /// Whether any child keeps the loop alive.
     pub fn holds_loop(&self) -> bool {
-        self.children.values().any(Child::holds_loop)
+        self.holding > 0
     }
 }

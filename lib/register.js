@@ -1,0 +1,31 @@
+'use strict';
+// @ts-check
+
+// Replaces the engine behind Node's built-in child_process and cluster, in place: whoever has required them
+// already, or imports them later, gets ours.
+
+const { syncBuiltinESMExports } = require('node:module');
+const nodeChildProcess = require('node:child_process');
+
+let registered = false;
+
+/** Puts rcluster behind `child_process` and `cluster`. Calling it again does nothing. */
+function register() {
+  if (registered) return;
+  registered = true;
+
+  const { ChildProcess, NodeChildProcess, spawn } = require('./child_process/child');
+  const childProcess = require('./child_process');
+
+  // The class users see stays Node's own, so that what they patch on its prototype is what runs.
+  NodeChildProcess.prototype.spawn = spawn;
+  delete ChildProcess.prototype.spawn;
+
+  for (const name of ['spawn', 'exec', 'execFile', 'fork', 'spawnSync', 'execSync', 'execFileSync']) {
+    nodeChildProcess[name] = childProcess[name];
+  }
+  require('../index.js');
+  syncBuiltinESMExports();
+}
+
+module.exports = { register };
