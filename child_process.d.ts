@@ -1,0 +1,3 @@
+// The types of `rcluster/child_process`: everything of `node:child_process`.
+
+export * from 'node:child_process';
