@@ -55,8 +55,8 @@ impl Children {
         while let Some((id, ending)) = { self.registry.borrow_mut().next_ended() } {
             self.update_ref();
             let (code, signal) = match ending {
-                Some(Exit::Code(code)) => (code, 0),
-                Some(Exit::Signal(signal)) => (0, signal),
+                Some((Exit::Code(code), _)) => (code, 0),
+                Some((Exit::Signal(signal), _)) => (0, signal),
                 None => (-(Errno::ECHILD as i32), 0),
             };
             state.emit(Kind::ChildExited, id, code, signal);

@@ -11,13 +11,13 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 
 use crate::error::{Named, OsResult};
 use crate::sys::clone::{Cloned, Spawning};
-use crate::sys::pidfd::{Exit, PidFd};
+use crate::sys::pidfd::{Exit, PidFd, Usage};
 
 /// The outcome of an exec: it worked, or why not.
 pub type ExecOutcome = Result<(), Errno>;
 
 /// How a child ended; `None` where somebody else in this process has collected it.
-pub type Ending = Option<Exit>;
+pub type Ending = Option<(Exit, Usage)>;
 
 struct Child {
     pidfd: PidFd,

@@ -11,7 +11,7 @@ use std::arch::asm;
 /// The arguments must be valid for the system call named, as its man page says.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub unsafe fn syscall(nr: libc::c_long, args: [usize; 5]) -> isize {
+pub(super) unsafe fn syscall(nr: libc::c_long, args: [usize; 5]) -> isize {
     let result: isize;
     // SAFETY: the caller vouches for the arguments; the kernel clobbers only rax, rcx and r11.
     unsafe {
@@ -28,7 +28,7 @@ pub unsafe fn syscall(nr: libc::c_long, args: [usize; 5]) -> isize {
 /// The arguments must be valid for the system call named, as its man page says.
 #[cfg(target_arch = "aarch64")]
 #[inline(always)]
-pub unsafe fn syscall(nr: libc::c_long, args: [usize; 5]) -> isize {
+pub(super) unsafe fn syscall(nr: libc::c_long, args: [usize; 5]) -> isize {
     let result: isize;
     // SAFETY: the caller vouches for the arguments; the kernel clobbers only x0.
     unsafe {
