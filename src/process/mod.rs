@@ -1,5 +1,6 @@
 //! Child processes: what to run (`command`), running it (`spawn`), and knowing when it ended (`registry`).
 
 pub mod command;
+mod orphans;
 pub mod registry;
 pub mod spawn;

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
+use super::orphans;
 use crate::error::{Named, OsResult};
 use crate::sys::clone::{Cloned, Spawning};
 use crate::sys::pidfd::{Exit, PidFd, Usage};
@@ -175,5 +176,19 @@ impl Registry {
     /// Whether any child keeps the loop alive.
     pub fn holds_loop(&self) -> bool {
         self.holding > 0
+    }
+}
+
+impl Drop for Registry {
+    /// The environment ends before its children. At the end of the main thread's, the process ends too.
+    fn drop(&mut self) {
+        let children = self.children.drain().map(|(_, mut child)| {
+            let failed = matches!(child.settle(), Some(Err(_)));
+            (!failed).then_some(child.pidfd)
+        });
+        let left = children.flatten().collect();
+        if nix::unistd::gettid() != nix::unistd::getpid() {
+            orphans::adopt(left);
+        }
     }
 }
