@@ -4,3 +4,5 @@ pub mod command;
 mod orphans;
 pub mod registry;
 pub mod spawn;
+pub mod sync;
+pub mod tree;

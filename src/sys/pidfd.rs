@@ -4,7 +4,7 @@
 //! end, without collecting it, and makes an eventfd readable. The rest of the crate sees no difference.
 
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::OnceLock;
 use std::thread;
 
@@ -168,4 +168,36 @@ impl AsFd for PidFd {
             Identity::Pid(_, event) => event.as_fd(),
         }
     }
+}
+
+/// Signals any process, provided that `is_same` still holds once the process is held by a pidfd.
+///
+/// `ESRCH` where it has gone or another has taken its pid.
+pub fn signal_if(pid: i32, signal: i32, is_same: impl FnOnce() -> bool) -> Result<(), Errno> {
+    // SAFETY: pidfd_open takes any numbers.
+    let opened = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) });
+    let pidfd = match opened {
+        // SAFETY: the kernel has just made this descriptor for us, close-on-exec set.
+        Ok(fd) => Some(unsafe { OwnedFd::from_raw_fd(fd as i32) }),
+        Err(Errno::ENOSYS | Errno::EPERM) => None,
+        Err(errno) => return Err(errno),
+    };
+    if !is_same() {
+        return Err(Errno::ESRCH);
+    }
+    let result = match &pidfd {
+        // SAFETY: the pidfd is open during the call; a null siginfo means that of `kill`.
+        Some(fd) => unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                fd.as_raw_fd(),
+                signal,
+                std::ptr::null::<libc::siginfo_t>(),
+                0,
+            )
+        },
+        // SAFETY: kill takes any numbers. Without pidfds the moment since `is_same` remains.
+        None => unsafe { libc::c_long::from(libc::kill(pid, signal)) },
+    };
+    Errno::result(result).map(drop)
 }

@@ -1,0 +1,187 @@
+//! A child and all that came from it: found in /proc, signalled by pidfd so that a reused pid is never hit.
+//!
+//! A process belongs to the tree if its chain of parents leads to the child, if its process group or session
+//! was led by a member, or if it carries the child's mark in its environment. The mark finds a daemon that left
+//! its session and whose parents have died; it is there only where the spawn asked for it.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+
+use nix::errno::Errno;
+
+use crate::sys::pidfd::signal_if;
+
+/// Name of the environment variable that marks a tree.
+pub const MARK: &str = "RCLUSTER_TREE";
+
+/// How often a tree that keeps growing is looked at again.
+const ROUNDS: usize = 16;
+
+/// What /proc says of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Process {
+    /// Its id.
+    pub pid: i32,
+    /// Its parent's id.
+    pub parent: i32,
+    /// Its process group.
+    pub group: i32,
+    /// Its session.
+    pub session: i32,
+    /// When it started, in clock ticks since boot: with the pid, its identity.
+    pub started: u64,
+    /// It has ended and waits to be collected.
+    pub is_zombie: bool,
+}
+
+/// Reads /proc/PID/stat. The name in parentheses may itself hold spaces and parentheses.
+pub fn parse_stat(stat: &str) -> Option<Process> {
+    let pid = stat.split_once(' ')?.0.parse().ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+    let number = |index: usize| fields.get(index)?.parse::<i32>().ok();
+    Some(Process {
+        pid,
+        parent: number(1)?,
+        group: number(2)?,
+        session: number(3)?,
+        started: fields.get(19)?.parse().ok()?,
+        is_zombie: matches!(*fields.first()?, "Z" | "X"),
+    })
+}
+
+/// The members of `root`'s tree among `all`, without `root`; `is_marked` says whether a process carries its mark.
+pub fn members(root: i32, all: &[Process], is_marked: impl Fn(i32) -> bool) -> Vec<Process> {
+    let mut children: HashMap<i32, Vec<&Process>> = HashMap::new();
+    for process in all {
+        children.entry(process.parent).or_default().push(process);
+    }
+    let own_group = all.iter().find(|process| process.pid == root).map(|process| process.group);
+    let mut known = HashSet::from([root]);
+    let mut found: Vec<Process> = Vec::new();
+    let mut next = vec![root];
+    loop {
+        while let Some(pid) = next.pop() {
+            for &process in children.get(&pid).into_iter().flatten() {
+                if known.insert(process.pid) {
+                    found.push(*process);
+                    next.push(process.pid);
+                }
+            }
+        }
+        for process in all {
+            // A group is taken only if a member leads it: the child's own group may be its parent's.
+            let led_by_member = (known.contains(&process.group) && (Some(process.group) != own_group || process.group == root))
+                || known.contains(&process.session);
+            if !known.contains(&process.pid) && (led_by_member || is_marked(process.pid)) {
+                known.insert(process.pid);
+                found.push(*process);
+                next.push(process.pid);
+            }
+        }
+        if next.is_empty() {
+            return found;
+        }
+    }
+}
+
+fn snapshot() -> Vec<Process> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .flatten()
+        .filter(|entry| entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit))
+        .filter_map(|entry| parse_stat(&fs::read_to_string(entry.path().join("stat")).ok()?))
+        .collect()
+}
+
+fn current(pid: i32) -> Option<Process> {
+    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn carries(pid: i32, mark: &str) -> bool {
+    let wanted = format!("{MARK}={mark}");
+    fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|environ| environ.split(|&byte| byte == 0).any(|entry| entry == wanted.as_bytes()))
+}
+
+/// What became of the members of a tree.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Signalled {
+    /// Processes that got the signal.
+    pub reached: Vec<i32>,
+    /// Processes that could not be signalled, and why.
+    pub failed: Vec<(i32, Errno)>,
+}
+
+/// Signals every member of `root`'s tree but `root` itself, again and again while new ones appear.
+pub fn signal(root: i32, mark: Option<&str>, signal: i32) -> Signalled {
+    let mut result = Signalled::default();
+    let mut done: HashSet<(i32, u64)> = HashSet::new();
+    let own = std::process::id() as i32;
+    for _ in 0..ROUNDS {
+        let all = snapshot();
+        let found = members(root, &all, |pid| mark.is_some_and(|mark| pid != own && carries(pid, mark)));
+        let fresh: Vec<Process> = found
+            .into_iter()
+            .filter(|process| process.pid != own && !process.is_zombie && done.insert((process.pid, process.started)))
+            .collect();
+        if fresh.is_empty() {
+            break;
+        }
+        for process in fresh {
+            let is_same = || current(process.pid).is_some_and(|now| now.started == process.started);
+            match signal_if(process.pid, signal, is_same) {
+                Ok(()) => result.reached.push(process.pid),
+                // It ended by itself in the meantime.
+                Err(Errno::ESRCH) => {}
+                Err(errno) => result.failed.push((process.pid, errno)),
+            }
+        }
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(pid: i32, parent: i32, group: i32, session: i32) -> Process {
+        Process { pid, parent, group, session, started: 0, is_zombie: false }
+    }
+
+    fn pids(found: &[Process]) -> Vec<i32> {
+        let mut pids: Vec<i32> = found.iter().map(|process| process.pid).collect();
+        pids.sort_unstable();
+        pids
+    }
+
+    #[test]
+    fn a_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
+        let stat = "42 (a) b (c) S 7 8 9 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 777 1000 10";
+        let parsed = parse_stat(stat).unwrap();
+        assert_eq!((parsed.pid, parsed.parent, parsed.group, parsed.session), (42, 7, 8, 9));
+        assert_eq!((parsed.started, parsed.is_zombie), (777, false));
+        assert_eq!(parse_stat(""), None);
+        assert_eq!(parse_stat("1 (x"), None);
+    }
+
+    #[test]
+    fn descendants_are_found_at_any_depth_and_nothing_else() {
+        let all = [process(10, 1, 1, 1), process(11, 10, 1, 1), process(12, 11, 1, 1), process(20, 1, 1, 1)];
+        assert_eq!(pids(&members(10, &all, |_| false)), [11, 12]);
+    }
+
+    #[test]
+    fn a_reparented_process_is_found_by_its_session_its_group_or_the_mark() {
+        let all = [
+            process(10, 5, 5, 5),
+            process(11, 10, 11, 5),
+            process(12, 1, 11, 5),
+            process(13, 1, 13, 11),
+            process(14, 1, 14, 14),
+            process(15, 14, 14, 14),
+            process(16, 5, 5, 5),
+        ];
+        assert_eq!(pids(&members(10, &all, |_| false)), [11, 12, 13]);
+        assert_eq!(pids(&members(10, &all, |pid| pid == 14)), [11, 12, 13, 14, 15]);
+    }
+}
