@@ -1,0 +1,24 @@
+import { alternate } from './lib/pair.mjs';
+import { fixturePair } from './lib/fixture.mjs';
+
+export const question = 'for how long does one spawn() hold the JS thread?';
+
+const metrics = /** @type {const} */ ({
+  'call p50': { unit: 'ms', better: 'lower' },
+  'call p99': { unit: 'ms', better: 'lower' },
+  'JS thread busy': { unit: 'ms a child', better: 'lower' },
+});
+
+/** Small parent and big parent: Node's spawn copies the page tables of the parent, so its cost grows with it. */
+export async function* cases({ smoke }) {
+  for (const { title, ...options } of [
+    { title: "60 MB, stdio 'ignore'", ballastMiB: 0, stdio: 'ignore', count: 300 },
+    { title: "60 MB, stdio 'pipe'", ballastMiB: 0, stdio: 'pipe', count: 300 },
+    { title: "2 GB, stdio 'ignore'", ballastMiB: 2048, stdio: 'ignore', count: 30 },
+    { title: "2 GB, stdio 'pipe'", ballastMiB: 2048, stdio: 'pipe', count: 30 },
+  ]) {
+    if (smoke && options.ballastMiB) continue;
+    const sides = fixturePair('spawn_block.cjs', { ...options, count: smoke ? 30 : options.count });
+    yield { title, rows: await alternate({ rounds: smoke ? 1 : 5, sides, metrics }) };
+  }
+}
