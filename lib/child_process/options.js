@@ -1,0 +1,440 @@
+'use strict';
+// @ts-check
+
+// Options of spawn, fork, exec and their kin, checked and brought into one form. Order of the checks, messages and
+// what is copied are those of the Node line this runs on. No I/O, and nothing of the caller's is changed.
+
+const { Buffer } = require('node:buffer');
+const os = require('node:os');
+const { fileURLToPath } = require('node:url');
+const { isMainThread } = require('node:worker_threads');
+const { isProxy } = require('node:util').types;
+
+const {
+  accessDenied,
+  codedError,
+  nodeMajor,
+  validateArray,
+  validateBoolean,
+  validateFunction,
+  validateInteger,
+  validateNumber,
+  validateObject,
+  validateString,
+} = require('../errors');
+
+const MAX_BUFFER = 1024 * 1024;
+
+/** Options Node has not. They pass through every function to `spawn`. */
+const extraOptions = Object.freeze([
+  'affinity',
+  'cgroup',
+  'closeFds',
+  'closeGrace',
+  'dieWithParent',
+  'groups',
+  'ionice',
+  'killAfter',
+  'killTree',
+  'nice',
+  'oomScoreAdj',
+  'rlimits',
+  'umask',
+]);
+
+const signalNumbers = Object.assign(Object.create(null), os.constants.signals);
+const knownSignals = new Set(Object.values(signalNumbers));
+
+const genuineEnv = isGenuine(process.env) ? process.env : undefined;
+
+/** Node's permission model, where it is on. */
+const permission = /** @type {any} */ (process).permission;
+const isAuditOnly = hasPermissionFlag(
+  [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)],
+  ['--permission-audit'],
+);
+
+/**
+ * Whether this is the object whose keys are the process's own environment; test runners put plain ones in place.
+ * Only the real one refuses a property that is not writable.
+ * @param {any} env
+ */
+function isGenuine(env) {
+  if (!isMainThread || isProxy(env)) return false;
+  const probe = 'RCLUSTER_PROBE';
+  try {
+    Object.defineProperty(env, probe, { value: '', configurable: true, writable: false, enumerable: false });
+  } catch {
+    return true;
+  }
+  delete env[probe];
+  return false;
+}
+
+/** @param {any} value @param {string} name */
+function rejectNul(value, name) {
+  if (typeof value === 'string' && value.includes('\0')) {
+    throw codedError('ERR_INVALID_ARG_VALUE', name, value, 'must be a string without null bytes');
+  }
+}
+
+/** @param {any} list @param {string} name */
+function rejectNulIn(list, name) {
+  for (let i = 0; i < list.length; i++) {
+    if (typeof list[i] === 'string' && list[i].includes('\0')) rejectNul(list[i], `${name}[${i}]`);
+  }
+}
+
+/**
+ * A path given as string, Buffer or file URL.
+ * @param {any} value
+ * @param {string} name
+ * @returns {any}
+ */
+function validatedPath(value, name) {
+  // As Node tells a URL, its own or another implementation's, from a legacy url.parse() object.
+  const isUrl = value?.href && value.protocol && value.auth === undefined && value.path === undefined;
+  const path = isUrl ? fileURLToPath(value) : value;
+  const isBytes = path instanceof Uint8Array;
+  if (typeof path !== 'string' && !isBytes) {
+    throw codedError('ERR_INVALID_ARG_TYPE', name, ['string', 'Buffer', 'URL'], path);
+  }
+  if (isBytes ? path.includes(0) : path.includes('\0')) {
+    const reason = 'must be a string, Uint8Array, or URL without null bytes';
+    throw codedError('ERR_INVALID_ARG_VALUE', name, path, reason);
+  }
+  return path;
+}
+
+/** @param {any} id @param {string} name */
+function validateId(id, name) {
+  if (id == null || id === (id | 0)) return;
+  if (nodeMajor < 26) throw codedError('ERR_INVALID_ARG_TYPE', name, 'int32', id);
+  validateInteger(id, name, -2147483648, 2147483647);
+}
+
+/** @param {any} timeout */
+function validateTimeout(timeout) {
+  if (timeout == null) return;
+  if (nodeMajor >= 26) validateInteger(timeout, 'timeout', 0);
+  else if (!Number.isInteger(timeout) || timeout < 0) {
+    throw codedError('ERR_OUT_OF_RANGE', 'timeout', 'an unsigned integer', timeout);
+  }
+}
+
+/** @param {any} maxBuffer */
+function validateMaxBuffer(maxBuffer) {
+  if (maxBuffer == null) return;
+  if (nodeMajor >= 26) validateNumber(maxBuffer, 'options.maxBuffer', 0);
+  else if (typeof maxBuffer !== 'number' || !(maxBuffer >= 0)) {
+    throw codedError('ERR_OUT_OF_RANGE', 'options.maxBuffer', 'a positive number', maxBuffer);
+  }
+}
+
+/**
+ * The number of a signal given by name or number; undefined if none is given.
+ * @param {any} signal
+ * @returns {number | undefined}
+ */
+function validatedKillSignal(signal) {
+  if (signal == null) return undefined;
+  if (typeof signal === 'number' && knownSignals.has(signal)) return signal;
+  if (typeof signal === 'string') {
+    const number = signalNumbers[signal.toUpperCase()];
+    if (number) return number;
+  } else if (typeof signal !== 'number') {
+    throw codedError('ERR_INVALID_ARG_TYPE', 'options.killSignal', ['string', 'number'], signal);
+  }
+  throw codedError('ERR_UNKNOWN_SIGNAL', signal);
+}
+
+/** @param {string[]} args @param {string[]} flags */
+function hasPermissionFlag(args, flags) {
+  return args.some((arg) => flags.some((flag) => arg === flag || arg.startsWith(`${flag}=`)));
+}
+
+/** Throws where Node's permission model forbids child processes. @param {string} file */
+function checkPermission(file) {
+  if (permission !== undefined && !isAuditOnly && !permission.has('child')) throw accessDenied(file);
+}
+
+/** The flags of the permission model, which a child gets through NODE_OPTIONS. */
+function permissionFlags() {
+  const flags = ['--allow-fs-read', '--allow-fs-write', '--allow-addons', '--allow-child-process', '--allow-wasi'];
+  flags.push('--allow-worker', '--permission');
+  if (nodeMajor >= 24) flags.push('--allow-inspector', '--allow-openssl-store');
+  if (nodeMajor >= 26) flags.push('--allow-net', '--allow-ffi');
+  return flags;
+}
+
+/**
+ * NODE_OPTIONS for a child under the permission model, or undefined where it stays as it is.
+ * @param {string | undefined} nodeOptions
+ * @param {string[]} args of the child
+ */
+function permissionNodeOptions(nodeOptions, args) {
+  if (permission === undefined || nodeMajor < 22 || (isAuditOnly && nodeMajor < 26)) return undefined;
+  const given = nodeMajor < 24 ? ['--permission'] : ['--permission', '--permission-audit'];
+  if (given.some((flag) => args.includes(flag))) return undefined;
+  if (nodeMajor < 24 ? nodeOptions?.includes('--permission') : hasPermissionFlag((nodeOptions ?? '').split(/\s+/), given)) {
+    return undefined;
+  }
+  const flags = permissionFlags();
+  const copied = process.execArgv.flatMap((arg) => flags.filter((flag) => arg.startsWith(flag)).map(() => arg));
+  if (copied.length === 0) return undefined;
+  return [...(nodeOptions ? [nodeOptions] : []), ...copied].join(' ');
+}
+
+/**
+ * The environment as `NAME=value` pairs; undefined for that of this process, which the engine copies in a
+ * twentieth of the time JavaScript takes.
+ * @param {any} given options.env
+ * @param {string[]} args
+ * @returns {string[] | undefined}
+ */
+function environmentPairs(given, args) {
+  const env = given || process.env;
+  const nodeOptions = permissionNodeOptions(env.NODE_OPTIONS, args);
+  if (env === genuineEnv && nodeOptions === undefined) return undefined;
+
+  const pairs = [];
+  /** @param {string} name @param {any} value */
+  const add = (name, value) => {
+    if (value === undefined) return;
+    rejectNul(name, `options.env['${name}']`);
+    rejectNul(value, `options.env['${name}']`);
+    pairs.push(`${name}=${value}`);
+  };
+
+  // Coverage is to be collected even where a program passes on a chosen environment only.
+  const coverage = process.env.NODE_V8_COVERAGE;
+  const addsCoverage = coverage && given && !Object.hasOwn(given, 'NODE_V8_COVERAGE');
+  let sawCoverage = false;
+  let sawNodeOptions = false;
+  // Inherited keys count, as they always have in Node.
+  for (const name in env) {
+    if (name === 'NODE_V8_COVERAGE' && addsCoverage) {
+      sawCoverage = true;
+      add(name, coverage);
+    } else if (name === 'NODE_OPTIONS' && nodeOptions !== undefined) {
+      sawNodeOptions = true;
+      add(name, nodeOptions);
+    } else {
+      add(name, env[name]);
+    }
+  }
+  if (addsCoverage && !sawCoverage) add('NODE_V8_COVERAGE', coverage);
+  if (nodeOptions !== undefined && !sawNodeOptions) add('NODE_OPTIONS', nodeOptions);
+  return pairs;
+}
+
+let warnedOfShellArguments = false;
+
+function warnOfShellArguments() {
+  if (nodeMajor < 24 || warnedOfShellArguments) return;
+  process.emitWarning(
+    'Passing args to a child process with shell option true can lead to security vulnerabilities, ' +
+      'as the arguments are not escaped, only concatenated.',
+    'DeprecationWarning',
+    'DEP0190',
+  );
+  warnedOfShellArguments = true;
+}
+
+/**
+ * Checks what `spawn` and `spawnSync` were given and says what to run.
+ * @param {any} file
+ * @param {any} args
+ * @param {any} options
+ * @returns {any} the options with `file`, `args` (the first being argv[0]), `cwd`, `detached`, and either
+ *   `envPairs` or `inheritEnv`
+ */
+function normalizeSpawnArguments(file, args, options) {
+  validateString(file, 'file');
+  rejectNul(file, 'file');
+  if (file.length === 0) throw codedError('ERR_INVALID_ARG_VALUE', 'file', file, 'cannot be empty');
+
+  if (Array.isArray(args)) {
+    args = args.slice();
+  } else if (args == null) {
+    args = [];
+  } else if (typeof args !== 'object') {
+    throw codedError('ERR_INVALID_ARG_TYPE', 'args', 'object', args);
+  } else {
+    options = args;
+    args = [];
+  }
+  rejectNulIn(args, 'args');
+
+  if (options !== undefined) validateObject(options, 'options');
+  options = { __proto__: null, ...options };
+
+  const cwd = options.cwd == null ? options.cwd : validatedPath(options.cwd, 'options.cwd');
+  if (options.detached != null) validateBoolean(options.detached, 'options.detached');
+  validateId(options.uid, 'options.uid');
+  validateId(options.gid, 'options.gid');
+  const { shell } = options;
+  if (shell != null && typeof shell !== 'boolean' && typeof shell !== 'string') {
+    throw codedError('ERR_INVALID_ARG_TYPE', 'options.shell', ['boolean', 'string'], shell);
+  }
+  validateArgv0(options.argv0);
+  if (options.windowsHide != null) validateBoolean(options.windowsHide, 'options.windowsHide');
+  if (options.windowsVerbatimArguments != null) {
+    validateBoolean(options.windowsVerbatimArguments, 'options.windowsVerbatimArguments');
+  }
+
+  if (shell) {
+    rejectNul(shell, 'options.shell');
+    if (args.length > 0) warnOfShellArguments();
+    args = ['-c', args.length > 0 ? `${file} ${args.join(' ')}` : file];
+    file = typeof shell === 'string' ? shell : '/bin/sh';
+  }
+  args.unshift(typeof options.argv0 === 'string' ? options.argv0 : file);
+
+  const envPairs = environmentPairs(options.env, args);
+  options.args = args;
+  options.cwd = cwd;
+  options.detached = !!options.detached;
+  options.envPairs = envPairs;
+  options.inheritEnv = envPairs === undefined;
+  options.file = file;
+  options.windowsHide = !!options.windowsHide;
+  options.windowsVerbatimArguments = !!options.windowsVerbatimArguments;
+  return options;
+}
+
+/** @param {any} argv0 */
+function validateArgv0(argv0) {
+  if (argv0 == null) return;
+  validateString(argv0, 'options.argv0');
+  rejectNul(argv0, 'options.argv0');
+}
+
+/**
+ * Sorts out the optional arguments of `exec` and `execSync`.
+ * @param {any} command
+ * @param {any} options
+ * @param {any} callback
+ */
+function normalizeExecArgs(command, options, callback) {
+  validateString(command, 'command');
+  rejectNul(command, 'command');
+  if (typeof options === 'function') {
+    callback = options;
+    options = undefined;
+  }
+  options = { __proto__: null, ...options };
+  options.shell = typeof options.shell === 'string' ? options.shell : true;
+  return { file: command, options, callback };
+}
+
+/**
+ * Sorts out the optional arguments of `execFile` and `execFileSync`.
+ * @param {any} file
+ * @param {any} args
+ * @param {any} options
+ * @param {any} [callback]
+ */
+function normalizeExecFileArgs(file, args, options, callback) {
+  if (Array.isArray(args)) {
+    args = args.slice();
+  } else if (args != null && typeof args === 'object') {
+    callback = options;
+    options = args;
+    args = null;
+  } else if (typeof args === 'function') {
+    callback = args;
+    options = null;
+    args = null;
+  }
+  args ??= [];
+
+  if (typeof options === 'function') callback = options;
+  else if (options != null) validateObject(options, 'options');
+  options ??= Object.freeze({ __proto__: null });
+  if (callback != null) validateFunction(callback, 'callback');
+  validateArgv0(options.argv0);
+  return { file, args, options, callback };
+}
+
+/**
+ * The program and arguments of `fork`. Its `stdio` is left to the caller.
+ * @param {any} modulePath
+ * @param {any} args
+ * @param {any} options
+ */
+function normalizeForkArguments(modulePath, args, options) {
+  modulePath = validatedPath(modulePath, 'modulePath');
+  if (args == null) {
+    args = [];
+  } else if (typeof args === 'object' && !Array.isArray(args)) {
+    options = args;
+    args = [];
+  } else {
+    validateArray(args, 'args');
+  }
+  if (options != null) validateObject(options, 'options');
+
+  options = { __proto__: null, ...options, shell: false };
+  options.execPath ||= process.execPath;
+  rejectNul(options.execPath, 'options.execPath');
+  let execArgv = options.execArgv || process.execArgv;
+  rejectNulIn(execArgv, 'options.execArgv');
+  if (execArgv === process.execArgv) execArgv = withoutEval(execArgv);
+  return { args: [...execArgv, modulePath, ...args], options };
+}
+
+/** Drops `-e CODE`: a child of code given that way would run it again, and fork again. @param {string[]} execArgv */
+function withoutEval(execArgv) {
+  const code = /** @type {any} */ (process)._eval;
+  const index = code == null ? -1 : execArgv.lastIndexOf(code);
+  return index > 0 ? execArgv.toSpliced(index - 1, 2) : execArgv;
+}
+
+/**
+ * Checks what is particular to `spawnSync` and turns `input` into bytes.
+ * @param {any} options as `normalizeSpawnArguments` makes them
+ * @param {any[]} stdio as `getValidStdio` makes it
+ */
+function addInput(options, stdio) {
+  const { input } = options;
+  if (input) stdio[0] = { ...stdio[0], input };
+  for (let slot = 0; slot < stdio.length; slot++) {
+    const given = stdio[slot].input;
+    if (given == null || ArrayBuffer.isView(given)) continue;
+    if (typeof given !== 'string') {
+      const expected = ['Buffer', 'TypedArray', 'DataView', 'string'];
+      throw codedError('ERR_INVALID_ARG_TYPE', `options.stdio[${slot}]`, expected, given);
+    }
+    stdio[slot] = { ...stdio[slot], input: Buffer.from(given, options.encoding) };
+  }
+}
+
+/**
+ * Strings as the engine takes them: each ends in NUL, one after the other. Values that are not strings become
+ * strings here, and end at their first NUL, as they would in C.
+ * @param {ReadonlyArray<any>} list
+ */
+function packStrings(list) {
+  let packed = '';
+  for (const item of list) {
+    const text = typeof item === 'string' ? item : `${item}`;
+    packed += `${text.includes('\0') ? text.slice(0, text.indexOf('\0')) : text}\0`;
+  }
+  return packed;
+}
+
+module.exports = {
+  MAX_BUFFER,
+  addInput,
+  checkPermission,
+  extraOptions,
+  normalizeExecArgs,
+  normalizeExecFileArgs,
+  normalizeForkArguments,
+  normalizeSpawnArguments,
+  packStrings,
+  validateMaxBuffer,
+  validateTimeout,
+  validatedKillSignal,
+};
