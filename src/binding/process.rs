@@ -9,13 +9,15 @@ use napi::bindgen_prelude::Int32Array;
 use napi_derive::napi;
 use nix::errno::Errno;
 
+use super::extras::SpawnExtras;
 use super::{Engine, Kind, State};
 use crate::error::{Named, OsResult};
 use crate::process::registry::Registry;
 use crate::process::spawn::{self, Command, Stdio};
+use crate::process::spawner;
 use crate::sys::clone::ExecPlan;
 use crate::sys::fd::copy_environment;
-use crate::sys::pidfd::Exit;
+use crate::sys::pidfd::{Exit, Usage};
 use crate::sys::uv::{Check, Poll};
 
 /// `stdio` entries below zero, as `lib/child_process/stdio.js` writes them.
@@ -54,6 +56,7 @@ impl Children {
         self.check.stop();
         while let Some((id, ending)) = { self.registry.borrow_mut().next_ended() } {
             self.update_ref();
+            state.last_usage.set(ending.map_or_else(Usage::default, |(_, usage)| usage));
             let (code, signal) = match ending {
                 Some((Exit::Code(code), _)) => (code, 0),
                 Some((Exit::Signal(signal), _)) => (0, signal),
@@ -68,7 +71,7 @@ impl Children {
             self.update_ref();
             match outcome {
                 Ok(()) => state.emit(Kind::ChildStarted, id, 0, 0),
-                Err(errno) => state.emit(Kind::ChildNotStarted, id, -(errno as i32), 0),
+                Err(failure) => state.emit(Kind::ChildNotStarted, id, -(failure.errno as i32), failure.step),
             }
         }
     }
@@ -76,6 +79,13 @@ impl Children {
     fn update_ref(&self) {
         self.poll.set_ref(self.registry.borrow().holds_loop());
     }
+}
+
+/// Asks the registry of this environment; `None` where it has no children.
+pub(super) fn with_registry<R>(engine: &Engine, ask: impl FnOnce(&Registry) -> R) -> Option<R> {
+    let children = engine.state.children.borrow().clone()?;
+    let registry = children.registry.borrow();
+    Some(ask(&registry))
 }
 
 fn with(state: &Weak<State>, run: impl FnOnce(&Children, &State)) {
@@ -107,10 +117,12 @@ pub struct SpawnOptions {
     pub uid: Option<u32>,
     /// Group to become.
     pub gid: Option<u32>,
+    /// What Node has no option for.
+    pub extras: Option<SpawnExtras>,
 }
 
 impl SpawnOptions {
-    fn into_command(self, stdio: &[i32]) -> Result<Command, Errno> {
+    pub(super) fn into_command(self, stdio: &[i32]) -> Result<Command, Errno> {
         let mut env = self.env.map_or_else(copy_environment, String::into_bytes);
         env.extend(self.extra_env.unwrap_or_default().into_bytes());
         let cwd = self.cwd.map(|cwd| CString::new(cwd).map_err(|_| Errno::EINVAL)).transpose()?;
@@ -122,7 +134,7 @@ impl SpawnOptions {
                 fd => Stdio::Inherit(fd),
             })
             .collect();
-        let plan = ExecPlan {
+        let mut plan = ExecPlan {
             args: self.args.into_bytes(),
             env,
             cwd,
@@ -131,6 +143,9 @@ impl SpawnOptions {
             gid: self.gid,
             ..ExecPlan::default()
         };
+        if let Some(extras) = self.extras {
+            extras.apply(&mut plan)?;
+        }
         Ok(Command { file: self.file.into_bytes(), plan, stdio })
     }
 }
@@ -152,8 +167,10 @@ impl Engine {
 
     fn try_spawn(&self, options: SpawnOptions, stdio: &mut Int32Array, result: &mut Int32Array) -> Result<(), i32> {
         let children = self.children().map_err(|error| error.code())?;
+        let mark = options.extras.as_ref().and_then(|extras| extras.mark.clone());
         let command = options.into_command(stdio).map_err(|errno| -(errno as i32))?;
-        let running = spawn::run(command).map_err(|error| error.code())?;
+        let run = if command.plan.die_with_parent { spawner::run_lasting } else { spawn::run };
+        let running = run(command).map_err(|error| error.code())?;
         // SAFETY: JavaScript passes arrays of its own and waits for this call.
         let (stdio, result) = unsafe { (stdio.as_mut(), result.as_mut()) };
         for (slot, end) in running.pipes {
@@ -161,7 +178,7 @@ impl Engine {
         }
         let child = running.child.map_err(|error| error.code())?;
         let pid = child.pid;
-        let id = children.registry.borrow_mut().insert(child).map_err(|error| error.code())?;
+        let id = children.registry.borrow_mut().insert(child, mark).map_err(|error| error.code())?;
         children.update_ref();
         result[0] = id as i32;
         result[1] = pid;
@@ -177,17 +194,22 @@ impl Engine {
         Ok(children)
     }
 
-    /// Waits until the outcome of a child's exec is known: 0, or the negative errno of its failure. 1 if it was
-    /// known already, and so has been reported.
+    /// Waits until the outcome of a child's exec is known: 0, or the negative errno of its failure, with what the
+    /// child was doing in `step[0]`. 1 if it was known already, and so has been reported.
     #[napi]
-    pub fn settle(&self, id: u32) -> i32 {
+    pub fn settle(&self, id: u32, mut step: Int32Array) -> i32 {
         let Ok(children) = self.children() else { return 1 };
         let outcome = children.registry.borrow_mut().settle(id);
         children.update_ref();
         match outcome {
             None => 1,
             Some(Ok(())) => 0,
-            Some(Err(errno)) => -(errno as i32),
+            Some(Err(failure)) => {
+                // SAFETY: JavaScript passes an array of its own and waits for this call.
+                let step = unsafe { step.as_mut() };
+                step[0] = failure.step;
+                -(failure.errno as i32)
+            }
         }
     }
 

@@ -4,5 +4,7 @@ pub mod command;
 mod orphans;
 pub mod registry;
 pub mod spawn;
+pub mod spawner;
 pub mod sync;
 pub mod tree;
+pub mod usage;

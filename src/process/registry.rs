@@ -10,22 +10,26 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use super::orphans;
+use super::tree::{self, Signalled};
 use crate::error::{Named, OsResult};
-use crate::sys::clone::{Cloned, Spawning};
+use crate::sys::clone::{Cloned, ExecFailure, Spawning};
 use crate::sys::pidfd::{Exit, PidFd, Usage};
 
 /// The outcome of an exec: it worked, or why not.
-pub type ExecOutcome = Result<(), Errno>;
+pub type ExecOutcome = Result<(), ExecFailure>;
 
 /// How a child ended; `None` where somebody else in this process has collected it.
 pub type Ending = Option<(Exit, Usage)>;
 
 struct Child {
+    pid: i32,
     pidfd: PidFd,
     /// Present until the outcome of the exec is known.
     spawning: Option<Spawning>,
     /// Whether it keeps the loop alive.
     referenced: bool,
+    /// Marks its descendants, where the spawn asked for that.
+    mark: Option<String>,
 }
 
 impl Child {
@@ -78,16 +82,16 @@ impl Registry {
         self.epoll.0.as_fd()
     }
 
-    /// Takes charge of a child; returns its id here.
-    pub fn insert(&mut self, cloned: Cloned) -> OsResult<u32> {
+    /// Takes charge of a child, whose descendants may carry a mark; returns its id here.
+    pub fn insert(&mut self, cloned: Cloned, mark: Option<String>) -> OsResult<u32> {
         let id = self.next_id;
         self.next_id = self.next_id.wrapping_add(1);
-        let Cloned { pidfd, spawning, .. } = cloned;
+        let Cloned { pid, pidfd, spawning } = cloned;
         self.epoll
             .add(spawning.status_fd(), EpollEvent::new(EpollFlags::EPOLLIN, u64::from(id)))
             .and_then(|()| self.epoll.add(pidfd.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, u64::from(id) | ENDED)))
             .named("epoll_ctl")?;
-        self.children.insert(id, Child { pidfd, spawning: Some(spawning), referenced: true });
+        self.children.insert(id, Child { pid, pidfd, spawning: Some(spawning), referenced: true, mark });
         self.holding += 1;
         Ok(id)
     }
@@ -163,6 +167,20 @@ impl Registry {
     /// Sends a signal; `ESRCH` for a child that has been collected.
     pub fn kill(&self, id: u32, signal: i32) -> Result<(), Errno> {
         self.children.get(&id).ok_or(Errno::ESRCH)?.pidfd.kill(signal)
+    }
+
+    /// Signals the descendants of a child and then the child itself; `None` for one that has been collected.
+    ///
+    /// Descendants first: once the child is dead they have lost their chain of parents.
+    pub fn kill_tree(&self, id: u32, signal: i32) -> Option<Signalled> {
+        let child = self.children.get(&id)?;
+        let mut result = tree::signal(child.pid, child.mark.as_deref(), signal);
+        match child.pidfd.kill(signal) {
+            Ok(()) => result.reached.push(child.pid),
+            Err(Errno::ESRCH) => {}
+            Err(errno) => result.failed.push((child.pid, errno)),
+        }
+        Some(result)
     }
 
     /// Chooses whether a child keeps the loop alive.

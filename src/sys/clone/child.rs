@@ -9,13 +9,15 @@ use std::os::fd::RawFd;
 
 use nix::errno::Errno;
 
-use super::plan::Prepared;
+use super::plan::{Prepared, Step};
 use crate::sys::raw::syscall;
 use crate::sys::signals::{SIGSET_SIZE, set_mask};
 
 const SIGNALS: usize = 64;
 const EXIT_NOT_EXECUTED: usize = 127;
 const IOPRIO_WHO_PROCESS: usize = 1;
+/// The errno, then the step, as the parent reads them.
+pub(super) const REPORT_SIZE: usize = 2 * size_of::<i32>();
 
 /// What `clone` calls in the child.
 pub(super) extern "C" fn main(arg: *mut c_void) -> c_int {
@@ -23,8 +25,8 @@ pub(super) extern "C" fn main(arg: *mut c_void) -> c_int {
     // SAFETY: the parent keeps the plan alive and untouched until this process has exec'd or ended; the fields
     // written here (`sources`, `shell_argv`, `status`) are read by nobody else.
     unsafe {
-        let errno = prepare_and_exec(&mut *prepared);
-        syscall(libc::SYS_write, [(*prepared).status as usize, &raw const errno as usize, size_of::<i32>(), 0, 0]);
+        let report = [prepare_and_exec(&mut *prepared), (*prepared).step as i32];
+        syscall(libc::SYS_write, [(*prepared).status as usize, report.as_ptr() as usize, REPORT_SIZE, 0, 0]);
         loop {
             syscall(libc::SYS_exit_group, [EXIT_NOT_EXECUTED, 0, 0, 0, 0]);
         }
@@ -65,10 +67,13 @@ unsafe fn prepare_and_exec(prepared: &mut Prepared) -> i32 {
             let lowest = prepared.sources.len().max(3);
             prepared.status = check!(libc::SYS_fcntl, prepared.status, libc::F_DUPFD_CLOEXEC, lowest) as RawFd;
         }
-        for errno in [place_descriptors(&mut prepared.sources), restrict(prepared)] {
-            if errno != 0 {
-                return errno;
-            }
+        let errno = place_descriptors(&mut prepared.sources);
+        if errno != 0 {
+            return errno;
+        }
+        let errno = restrict(prepared);
+        if errno != 0 {
+            return errno;
         }
         if let Some(cwd) = &prepared.plan.cwd {
             check!(libc::SYS_chdir, cwd.as_ptr());
@@ -80,10 +85,12 @@ unsafe fn prepare_and_exec(prepared: &mut Prepared) -> i32 {
         if prepared.plan.die_with_parent {
             // After the change of user, which clears it. A parent that died before this call is missed by the
             // kernel, and seen by us.
+            prepared.step = Step::DieWithParent;
             check!(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL);
             if syscall(libc::SYS_getppid, [0; 5]) as u32 != prepared.parent {
                 return libc::ESRCH;
             }
+            prepared.step = Step::Exec;
         }
         set_mask(0);
         exec(prepared)
@@ -152,43 +159,51 @@ unsafe fn place_descriptors(sources: &mut [RawFd]) -> i32 {
 ///
 /// # Safety
 /// Only in the child, after the descriptors are placed.
-unsafe fn restrict(prepared: &Prepared) -> i32 {
-    let plan = &prepared.plan;
+unsafe fn restrict(prepared: &mut Prepared) -> i32 {
+    let Prepared { plan, step, sources, .. } = prepared;
     // SAFETY: raw system calls on memory the plan owns.
     unsafe {
         if let Some(path) = &plan.cgroup_procs {
+            *step = Step::Cgroup;
             let errno = write_file(path, c"0");
             if errno != 0 {
                 return errno;
             }
         }
         if let Some(score) = &plan.oom_score_adj {
+            *step = Step::OomScoreAdj;
             let errno = write_file(c"/proc/self/oom_score_adj", score);
             if errno != 0 {
                 return errno;
             }
         }
         if let Some(nice) = plan.nice {
+            *step = Step::Nice;
             check!(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, nice);
         }
         if let Some(priority) = plan.io_priority {
+            *step = Step::IoPriority;
             check!(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, priority);
         }
         if !plan.affinity.is_empty() {
+            *step = Step::Affinity;
             check!(libc::SYS_sched_setaffinity, 0, size_of_val(&plan.affinity[..]), plan.affinity.as_ptr());
         }
         if let Some(mask) = plan.umask {
             syscall(libc::SYS_umask, [mask as usize, 0, 0, 0, 0]);
         }
         if plan.close_fds {
+            *step = Step::CloseFds;
             // Marked, not closed: the status pipe must outlive this.
-            check!(libc::SYS_close_range, prepared.sources.len().max(3), u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+            check!(libc::SYS_close_range, sources.len().max(3), u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
         }
         // Last: a low limit must not hinder the steps before.
         for limit in &plan.limits {
+            *step = Step::Limits;
             let value = [limit.soft, limit.hard];
             check!(libc::SYS_prlimit64, 0, limit.resource, value.as_ptr(), 0);
         }
+        *step = Step::Exec;
     }
     0
 }
@@ -215,12 +230,14 @@ unsafe fn write_file(path: &CStr, text: &CStr) -> i32 {
 ///
 /// # Safety
 /// Only in the child: by raw system call they concern one thread, which here is the process.
-unsafe fn change_user(prepared: &Prepared) -> i32 {
-    let plan = &prepared.plan;
+unsafe fn change_user(prepared: &mut Prepared) -> i32 {
+    let Prepared { plan, step, .. } = prepared;
     // SAFETY: raw system calls on memory the plan owns.
     unsafe {
         if let Some(groups) = &plan.groups {
+            *step = Step::Groups;
             check!(libc::SYS_setgroups, groups.len(), groups.as_ptr());
+            *step = Step::Exec;
         } else if plan.uid.is_some() || plan.gid.is_some() {
             // As libuv: it fails without the right to, and is then let be.
             syscall(libc::SYS_setgroups, [0; 5]);

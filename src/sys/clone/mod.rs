@@ -19,7 +19,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::{pipe2, read};
 
-pub use plan::{ChildFd, ExecPlan};
+pub use plan::{ChildFd, ExecPlan, ResourceLimit, Step};
 
 use self::plan::Prepared;
 use self::stack::Stack;
@@ -34,6 +34,15 @@ const ROADS: [c_int; 3] = [libc::CLONE_VM, libc::CLONE_VM | libc::CLONE_VFORK, 0
 /// The best road that works here, an index into `ROADS`; found out by the first spawns.
 static ROAD: AtomicUsize = AtomicUsize::new(0);
 
+/// Why a child did not exec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExecFailure {
+    /// The errno of what failed.
+    pub errno: Errno,
+    /// What the child was doing, a `Step` as a number.
+    pub step: i32,
+}
+
 /// A child that has been cloned and may not have exec'd yet.
 pub struct Spawning {
     /// Closed by the child's exec or death, after the errno if the exec failed: readable once that is known.
@@ -41,6 +50,9 @@ pub struct Spawning {
     /// What the child reads and writes; taken by `finish`.
     held: Option<(*mut Prepared, Stack)>,
 }
+
+// SAFETY: the plan is owned by the `Spawning` alone, apart from the child; neither is tied to a thread.
+unsafe impl Send for Spawning {}
 
 impl Spawning {
     /// Becomes readable when the outcome of the exec is known.
@@ -51,24 +63,28 @@ impl Spawning {
     /// Waits until the child has exec'd or given up; says why it gave up.
     ///
     /// Blocks for as long as the kernel takes for the exec, well under a millisecond as a rule.
-    pub fn settled(mut self) -> Result<(), Errno> {
+    pub fn settled(mut self) -> Result<(), ExecFailure> {
         self.finish()
     }
 
-    fn finish(&mut self) -> Result<(), Errno> {
+    fn finish(&mut self) -> Result<(), ExecFailure> {
         let Some((prepared, stack)) = self.held.take() else { return Ok(()) };
-        let mut errno = [0_u8; size_of::<i32>()];
+        let mut report = [0_u8; child::REPORT_SIZE];
         let outcome = loop {
-            match read(&self.status, &mut errno) {
+            match read(&self.status, &mut report) {
                 Ok(0) => break Ok(()),
-                Ok(_) => break Err(Errno::from_raw(i32::from_ne_bytes(errno))),
+                Ok(_) => {
+                    let [errno, step] = [&report[..4], &report[4..]]
+                        .map(|bytes| i32::from_ne_bytes(bytes.try_into().unwrap_or_default()));
+                    break Err(ExecFailure { errno: Errno::from_raw(errno), step });
+                }
                 Err(Errno::EINTR) => {}
-                Err(other) => break Err(other),
+                Err(errno) => break Err(ExecFailure { errno, step: Step::Exec as i32 }),
             }
         };
         if outcome.is_err() {
-            // The errno is written while the child still runs on the stack; end of file means it has left.
-            while let Ok(1..) | Err(Errno::EINTR) = read(&self.status, &mut errno) {}
+            // The report is written while the child still runs on the stack; end of file means it has left.
+            while let Ok(1..) | Err(Errno::EINTR) = read(&self.status, &mut report) {}
         }
         // SAFETY: made by Box::into_raw in `spawn`, taken once; the child has left this memory.
         drop(unsafe { Box::from_raw(prepared) });

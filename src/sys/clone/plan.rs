@@ -65,6 +65,32 @@ pub struct ExecPlan {
     pub close_fds: bool,
 }
 
+/// What the child was doing when it gave up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Step {
+    /// The exec, and what Node itself asks for: descriptors, directory, session, user.
+    Exec = 0,
+    /// `groups`.
+    Groups = 1,
+    /// `die_with_parent`.
+    DieWithParent = 2,
+    /// `cgroup_procs`.
+    Cgroup = 3,
+    /// `oom_score_adj`.
+    OomScoreAdj = 4,
+    /// `nice`.
+    Nice = 5,
+    /// `io_priority`.
+    IoPriority = 6,
+    /// `affinity`.
+    Affinity = 7,
+    /// `close_fds`.
+    CloseFds = 8,
+    /// `limits`.
+    Limits = 9,
+}
+
 /// The plan as the child reads it: pointers into vectors that nobody touches until the exec is known.
 pub(super) struct Prepared {
     pub(super) plan: ExecPlan,
@@ -78,6 +104,8 @@ pub(super) struct Prepared {
     pub(super) status: RawFd,
     /// The process that `die_with_parent` means.
     pub(super) parent: u32,
+    /// What the child is doing.
+    pub(super) step: Step,
 }
 
 /// Points at each NUL-ended string in `strings`, with a null pointer at the end.
@@ -111,6 +139,6 @@ impl Prepared {
                 ChildFd::From(fd) => fd,
             })
             .collect();
-        Box::new(Self { plan, argv, envp, shell_argv, sources, status, parent: std::process::id() })
+        Box::new(Self { plan, argv, envp, shell_argv, sources, status, parent: std::process::id(), step: Step::Exec })
     }
 }
