@@ -4,10 +4,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
+import { killGroup } from '../../scripts/lib/kill_group.mjs';
+
 /** @type {Set<import('node:child_process').ChildProcess>} */
 const running = new Set();
 
-process.on('exit', () => running.forEach(killGroup));
+process.on('exit', () => running.forEach(({ pid }) => killGroup(pid)));
 for (const [signal, code] of /** @type {const} */ ([
   ['SIGINT', 130],
   ['SIGTERM', 143],
@@ -30,7 +32,7 @@ export function startNode(file, args = [], env = {}) {
   running.add(child);
   // The leader of the group may end before its members do.
   child.on('exit', () => {
-    killGroup(child);
+    killGroup(child.pid);
     running.delete(child);
   });
   child.stdout.setEncoding('utf8');
@@ -56,14 +58,6 @@ export async function runNode(file, args, env) {
 export async function stop(child) {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, 'exit');
-  killGroup(child);
+  killGroup(child.pid);
   await exited;
-}
-
-function killGroup(child) {
-  try {
-    if (child.pid) process.kill(-child.pid, 'SIGKILL');
-  } catch (error) {
-    if (error.code !== 'ESRCH') throw error;
-  }
 }

@@ -3,6 +3,8 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
+import { killGroup } from './kill_group.mjs';
+
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
@@ -46,13 +48,4 @@ export function run(command, args, { capture = false, seconds = 0, env = process
       resolve({ ok: code === 0, stdout, why: why || (signal ? `ended by ${signal}` : `exit code ${code}`) });
     });
   });
-}
-
-/** Kills a process group; one that is gone already is no error. */
-export function killGroup(pid) {
-  try {
-    if (pid) process.kill(-pid, 'SIGKILL');
-  } catch (error) {
-    if (error.code !== 'ESRCH') throw error;
-  }
 }

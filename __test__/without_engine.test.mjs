@@ -1,0 +1,49 @@
+import { fileURLToPath } from 'node:url';
+
+import { expect, test } from 'vitest';
+
+import { fixture, runScript } from './helpers/run_script.mjs';
+
+const served = {
+  native: false,
+  coverage: ['node'],
+  sameCluster: true,
+  sameSpawn: true,
+  missing: [],
+  output: 'hello\n',
+};
+
+test("where the engine is switched off, Node's own modules serve the same exports", async () => {
+  const { code, stdout, stderr } = await runScript(fixture('without_engine.cjs'), {
+    env: { RCLUSTER_DISABLE_NATIVE: '1' },
+  });
+  expect(stderr).toBe('');
+  expect(JSON.parse(stdout)).toEqual(served);
+  expect(code).toBe(0);
+});
+
+test.runIf(process.platform === 'linux')('a binding that does not load on Linux is warned of', async () => {
+  const { stdout, stderr } = await runScript(fixture('without_engine.cjs'), {
+    env: { NAPI_RS_NATIVE_LIBRARY_PATH: '/no/such/file.node' },
+  });
+  expect(stderr).toMatch(/\[RCLUSTER_NO_BINDING\] Warning: rcluster runs on Node's own modules/);
+  expect(JSON.parse(stdout)).toEqual(served);
+});
+
+test('the fork example runs without the engine', async () => {
+  const example = fileURLToPath(new URL('reference/fork_example.cjs', import.meta.url));
+  const { code, stdout } = await runScript(example, { env: { RCLUSTER_DISABLE_NATIVE: '1' } });
+  expect(stdout).toContain('parent got {"received":true}');
+  expect(code).toBe(0);
+});
+
+test('what only the engine can do says so', async () => {
+  const { stdout } = await runScript(fixture('unsupported_error.cjs'), {
+    env: { RCLUSTER_DISABLE_NATIVE: '1' },
+  });
+  expect(JSON.parse(stdout)).toEqual({
+    code: 'ERR_RCLUSTER_UNSUPPORTED',
+    message:
+      "child.killTree() needs rcluster's native engine, which does not run here: RCLUSTER_DISABLE_NATIVE is set",
+  });
+});
