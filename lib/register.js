@@ -14,12 +14,13 @@ function register() {
   if (registered) return;
   registered = true;
 
-  const { ChildProcess, NodeChildProcess, spawn } = require('./child_process/child');
+  const { ChildProcess, NodeChildProcess, extraMethods, spawn } = require('./child_process/child');
   const childProcess = require('./child_process');
 
   // The class users see stays Node's own, so that what they patch on its prototype is what runs.
   NodeChildProcess.prototype.spawn = spawn;
   delete ChildProcess.prototype.spawn;
+  Object.defineProperties(NodeChildProcess.prototype, extraMethods);
 
   for (const name of ['spawn', 'exec', 'execFile', 'fork', 'spawnSync', 'execSync', 'execFileSync']) {
     nodeChildProcess[name] = childProcess[name];

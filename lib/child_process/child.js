@@ -5,7 +5,6 @@
 // that `instanceof`, `kill`, `ref`, `unref` and `Symbol.dispose` are the running Node line's own, over a
 // `_handle` that is ours.
 
-const { AsyncResource } = require('node:async_hooks');
 const nodeChildProcess = require('node:child_process');
 const diagnostics = require('node:diagnostics_channel');
 const { EventEmitter } = require('node:events');
@@ -14,142 +13,32 @@ const os = require('node:os');
 const { isMainThread } = require('node:worker_threads');
 
 const { errnoException, validateArray, validateObject, validateOneOf, validateString } = require('../errors');
-const { engine, kinds, on } = require('../native');
+const { engine } = require('../native');
 const { setupChannel } = require('./channel');
+const { ChildHandle, pidAccessor, setPid } = require('./child_handle');
+const { nativeExtras, signalNumber, treeResult, usageObject } = require('./extras');
 const { pipeFromFd, pauseHandle } = require('./handles');
 const { getValidStdio } = require('./stdio');
 
 const NodeChildProcess = nodeChildProcess.ChildProcess;
-const { UV_EACCES, UV_EAGAIN, UV_EMFILE, UV_ENFILE, UV_ENOENT } = uvErrnos();
+
+/** The errnos Node reports by an 'error' event; it throws the others. */
+const { EACCES, EAGAIN, EMFILE, ENFILE, ENOENT } = os.constants.errno;
+const reportedByEvent = new Set([-EACCES, -EAGAIN, -EMFILE, -ENFILE, -ENOENT]);
 
 /** Descriptors the child inherits in the slots after its visible stdio. */
 const kExtraFds = Symbol('rcluster.extraFds');
 const kIsUsedAsStdio = Symbol('rcluster.isUsedAsStdio');
+const kCloseGrace = Symbol('rcluster.closeGrace');
+const kUsage = Symbol('rcluster.usage');
 
 const STDIO_IGNORE = -1;
 const STDIO_PIPE = -2;
 
-const signalNames = new Map(Object.entries(os.constants.signals).map(([name, number]) => [number, name]));
-// SIGABRT and SIGIOT, SIGIO and SIGPOLL share a number; Node prints the first of each.
-for (const name of /** @type {const} */ (['SIGABRT', 'SIGIO'])) signalNames.set(os.constants.signals[name], name);
-
 const created = diagnostics.channel('child_process');
-const spawnTrace = diagnostics.tracingChannel ? diagnostics.tracingChannel('child_process.spawn') : undefined;
-
-/** Children whose end has not been reported, by the engine's id. @type {Map<number, ChildHandle>} */
-const running = new Map();
-
-on(kinds.CHILD_STARTED, (id) => running.get(id)?.settled(0));
-on(kinds.CHILD_NOT_STARTED, (id, errno) => running.get(id)?.settled(errno));
-on(kinds.CHILD_EXITED, (id, code, signal) => running.get(id)?.exited(code, signal));
-
-function uvErrnos() {
-  const { errno } = os.constants;
-  const negative = (/** @type {keyof typeof errno} */ name) => -errno[name];
-  return {
-    UV_EACCES: negative('EACCES'),
-    UV_EAGAIN: negative('EAGAIN'),
-    UV_EMFILE: negative('EMFILE'),
-    UV_ENFILE: negative('ENFILE'),
-    UV_ENOENT: negative('ENOENT'),
-  };
-}
-
-/** What Node's ChildProcess.prototype expects behind `_handle`. */
-class ChildHandle {
-  /** @param {any} child */
-  constructor(child) {
-    this.child = child;
-    this.id = -1;
-    this.pid = 0;
-    /** Whether the outcome of the exec is known. */
-    this.isSettled = false;
-    /** The negative errno of a failed exec that is known but not yet reported. */
-    this.resource = new AsyncResource('PROCESSWRAP');
-  }
-
-  /** @param {number} signal */
-  kill(signal) {
-    return engine.kill(this.id, signal);
-  }
-
-  ref() {
-    engine.setRef(this.id, true);
-    this.referenced = true;
-  }
-
-  unref() {
-    engine.setRef(this.id, false);
-    this.referenced = false;
-  }
-
-  hasRef() {
-    return this.id !== -1 && this.referenced;
-  }
-
-  close() {
-    running.delete(this.id);
-  }
-
-  /** @param {number} id @param {number} pid */
-  started(id, pid) {
-    this.id = id;
-    this.pid = pid;
-    this.referenced = true;
-    running.set(id, this);
-  }
-
-  /**
-   * The outcome of the exec, as the loop reports it.
-   * @param {number} errno 0, or why the exec failed
-   */
-  settled(errno) {
-    this.isSettled = true;
-    const { child } = this;
-    setPid(child, errno === 0 ? this.pid : undefined);
-    if (errno === 0) this.resource.runInAsyncScope(onSpawn, undefined, child);
-    else this.resource.runInAsyncScope(onExit, undefined, child, errno, '');
-  }
-
-  /** Waits for the outcome of the exec, for somebody who reads the pid before it is known. */
-  settleNow() {
-    if (this.isSettled) return;
-    const errno = engine.settle(this.id);
-    if (errno === 1) return;
-    this.isSettled = true;
-    const { child } = this;
-    setPid(child, errno === 0 ? this.pid : undefined);
-    if (errno === 0) process.nextTick(onSpawn, child);
-    else process.nextTick(onExit, child, errno, '');
-  }
-
-  /** @param {number} code @param {number} signal */
-  exited(code, signal) {
-    this.resource.runInAsyncScope(onExit, undefined, this.child, code, signal === 0 ? '' : (signalNames.get(signal) ?? ''));
-  }
-}
-
-/** @param {any} child @param {number | undefined} pid */
-function setPid(child, pid) {
-  Object.defineProperty(child, 'pid', { value: pid, writable: true, enumerable: true, configurable: true });
-}
-
-/** Knows the pid once the exec is known to have worked; read before that, it waits for it. */
-const pidAccessor = {
-  configurable: true,
-  enumerable: true,
-  /** @this {any} */
-  get() {
-    const handle = this._handle;
-    if (!(handle instanceof ChildHandle) || handle.id === -1) return undefined;
-    handle.settleNow();
-    return Object.getOwnPropertyDescriptor(this, 'pid')?.value;
-  },
-  /** @this {any} @param {any} value */
-  set(value) {
-    setPid(this, value);
-  },
-};
+const [nodeMajor] = process.versions.node.split('.').map(Number);
+// Node 24 has begun to publish it; older lines have the mechanism but not the channel.
+const spawnTrace = nodeMajor >= 24 ? diagnostics.tracingChannel('child_process.spawn') : undefined;
 
 /** @param {any} child */
 function initialise(child) {
@@ -161,7 +50,7 @@ function initialise(child) {
   child.exitCode = null;
   child.killed = false;
   child.spawnfile = null;
-  child._handle = new ChildHandle(child);
+  child._handle = new ChildHandle(child, onExit);
 }
 
 /**
@@ -180,27 +69,32 @@ ChildProcess.prototype = Object.create(NodeChildProcess.prototype, {
   pid: { ...pidAccessor, enumerable: false },
 });
 
-/** @param {any} child */
-function onSpawn(child) {
-  child.emit('spawn');
-}
+/** What a child has that Node's has not. @type {PropertyDescriptorMap} */
+const extraMethods = {
+  killTree: { value: killTree, writable: true, configurable: true },
+  resourceUsage: { value: resourceUsage, writable: true, configurable: true },
+};
+Object.defineProperties(ChildProcess.prototype, extraMethods);
 
 /**
  * @param {any} child
  * @param {number} exitCode negative: the exec failed with this errno
  * @param {string} signalCode
+ * @param {any} [failure] the error, where it is not that of the exec
  */
-function onExit(child, exitCode, signalCode) {
+function onExit(child, exitCode, signalCode, failure) {
   if (signalCode) child.signalCode = signalCode;
   else child.exitCode = exitCode;
 
   if (child.stdin) child.stdin.destroy();
 
+  const { usage, lastSeen } = child._handle;
+  if (usage) child[kUsage] = { ...usage, lastSeen };
   child._handle.close();
   child._handle = null;
 
   if (exitCode < 0) {
-    const error = errnoException(exitCode, child.spawnfile ? `spawn ${child.spawnfile}` : 'spawn');
+    const error = failure ?? errnoException(exitCode, child.spawnfile ? `spawn ${child.spawnfile}` : 'spawn');
     if (child.spawnfile) error.path = child.spawnfile;
     error.spawnargs = child.spawnargs.slice(1);
     child.emit('error', error);
@@ -210,7 +104,13 @@ function onExit(child, exitCode, signalCode) {
 
   // On nextTick: a listener of 'exit' is the last chance to attach a reader before the rest is thrown away.
   process.nextTick(flushStdio, child);
+  if (child[kCloseGrace] !== undefined) setTimeout(cutStdio, child[kCloseGrace], child);
   maybeClose(child);
+}
+
+/** Lets go of pipes that a grandchild still holds open. @param {any} child */
+function cutStdio(child) {
+  for (const stream of child.stdio ?? []) if (stream && !stream[kIsUsedAsStdio]) stream.destroy();
 }
 
 /** Reads streams nobody has touched to their end, so that 'close' comes. @param {any} child */
@@ -241,6 +141,7 @@ function joined(strings) {
 function spawn(options) {
   validateObject(options, 'options');
   adopt(this);
+  const extras = nativeExtras(options);
 
   const { stdio, ipcFd } = getValidStdio(options.stdio || 'pipe', false);
   options.stdio = stdio;
@@ -278,15 +179,16 @@ function spawn(options) {
       detached: !!options.detached,
       uid: options.uid ?? undefined,
       gid: options.gid ?? undefined,
+      extras,
     },
     plan,
     result,
   );
 
   if (errno !== 0) {
-    const reported = isReportedByEvent(errno);
-    if (spawnTrace?.hasSubscribers) spawnTrace.error.publish({ process: this, error: errnoException(errno, 'spawn') });
-    if (!reported) {
+    if (spawnTrace?.hasSubscribers)
+      spawnTrace.error.publish({ process: this, error: errnoException(errno, 'spawn') });
+    if (!reportedByEvent.has(errno)) {
       closePipes(plan, stdio);
       this._handle.close();
       this._handle = null;
@@ -294,13 +196,17 @@ function spawn(options) {
     }
     process.nextTick(onExit, this, errno, '');
     // Node gives up here too: without descriptors there are no streams.
-    if (errno === UV_EMFILE || errno === UV_ENFILE) {
+    if (errno === -EMFILE || errno === -ENFILE) {
       closePipes(plan, stdio);
       return errno;
     }
     setPid(this, undefined);
   } else {
-    this._handle.started(result[0], result[1]);
+    const handle = this._handle;
+    handle.started(result[0], result[1]);
+    handle.wholeTree = !!options.killTree;
+    handle.killAfter = options.killAfter ?? undefined;
+    if (options.closeGrace != null) this[kCloseGrace] = options.closeGrace;
     if (spawnTrace?.hasSubscribers) spawnTrace.end.publish({ process: this });
   }
 
@@ -313,19 +219,52 @@ function spawn(options) {
   return errno;
 }
 
-/** The errnos Node reports by an 'error' event; it throws the others. @param {number} errno */
-function isReportedByEvent(errno) {
-  return (
-    errno === UV_EACCES || errno === UV_EAGAIN || errno === UV_EMFILE || errno === UV_ENFILE || errno === UV_ENOENT
-  );
-}
-
 /** Puts our handle behind a child that Node's own constructor made. @param {any} child */
 function adopt(child) {
   if (child._handle instanceof ChildHandle) return;
   child._handle?.close();
-  child._handle = new ChildHandle(child);
+  child._handle = new ChildHandle(child, onExit);
   Object.defineProperty(child, 'pid', pidAccessor);
+}
+
+/**
+ * Signals this child and every process that came from it.
+ * @this {any}
+ * @param {string | number} [signal] SIGTERM unless given
+ * @returns {{ signal: string | number, pids: number[], failed: Array<{ pid: number, error: Error }> }} who got it, and who could not be signalled
+ */
+function killTree(signal = 'SIGTERM') {
+  const number = signalNumber(signal);
+  const handle = this._handle;
+  if (!(handle instanceof ChildHandle) || handle.id === -1) return treeResult(null, signal);
+  const result = engine.killTree(handle.id, number);
+  if (result !== null && result.pids.includes(handle.pid)) {
+    this.killed = true;
+    if (number !== 0) handle.escalate();
+  }
+  return treeResult(result, signal);
+}
+
+/**
+ * What this child has used: processor times in microseconds, peak memory in KiB, page faults, blocks, switches.
+ *
+ * Once it has ended, as the kernel counted it. Linux then gives as peak memory no less than this process's own
+ * peak; where it gives no more than that, the peak was not measured and `maxRSS` is the last one seen while the
+ * child lived, or undefined.
+ * @this {any}
+ */
+function resourceUsage() {
+  const handle = this._handle;
+  if (handle instanceof ChildHandle && handle.id !== -1) {
+    const live = engine.liveUsage(handle.pid);
+    if (live.length > 0) handle.lastSeen = usageObject(live);
+    return handle.lastSeen && { ...handle.lastSeen };
+  }
+  const usage = this[kUsage];
+  if (usage === undefined) return undefined;
+  const { lastSeen, ...ended } = usage;
+  if (ended.maxRSS <= engine.ownPeak()) ended.maxRSS = lastSeen?.maxRSS;
+  return ended;
 }
 
 /** @param {any} options */
@@ -390,4 +329,4 @@ function streamOf(child, entry, slot, fd) {
   return socket;
 }
 
-module.exports = { ChildProcess, NodeChildProcess, kExtraFds, spawn };
+module.exports = { ChildProcess, NodeChildProcess, extraMethods, kExtraFds, spawn };
