@@ -28,12 +28,17 @@ const codes = {
     TypeError,
     (input) => `Asynchronous forks do not support Buffer, TypedArray, DataView or string input: ${input}`,
   ],
+  ERR_INTERNAL_ASSERTION: [Error, (message) => message],
   ERR_IPC_CHANNEL_CLOSED: [Error, () => 'Channel closed'],
   ERR_IPC_DISCONNECTED: [Error, () => 'IPC channel is already disconnected'],
   ERR_IPC_ONE_PIPE: [Error, () => 'Child process can have only one IPC pipe'],
   ERR_IPC_SYNC_FORK: [Error, () => 'IPC cannot be used with synchronous forks'],
   ERR_MISSING_ARGS: [TypeError, describeMissingArgs],
   ERR_OUT_OF_RANGE: [RangeError, describeRange],
+  ERR_SOCKET_BAD_PORT: [
+    RangeError,
+    (name, port) => `${name} should be >= 0 and < 65536. Received ${describeReceived(port)}.`,
+  ],
   ERR_UNKNOWN_SIGNAL: [TypeError, (signal) => util.format('Unknown signal: %s', signal)],
 };
 

@@ -1,0 +1,11 @@
+// @ts-check
+'use strict';
+
+// Node's own `cluster` object, on our engine in either role.
+
+const cluster = require('node:cluster');
+
+if (cluster.isPrimary) require('./primary').install();
+else require('./worker').install();
+
+module.exports = cluster;

@@ -1,0 +1,84 @@
+// @ts-check
+'use strict';
+
+// Starts the process of a worker: environment, inspector port, the hand-off socket it inherits.
+
+const { fork } = require('../child_process');
+const { kExtraFds } = require('../child_process/child');
+const { codedError } = require('../errors');
+const handoff = require('./handoff');
+
+const INSPECT_ARGUMENT = /--inspect(?:-brk|-port)?|--debug-port/;
+const MIN_PORT = 1024;
+const MAX_PORT = 65535;
+/** Standard input, output and error, and the channel. */
+const DEFAULT_STDIO_LENGTH = 4;
+
+let inspectPortOffset = 1;
+
+/** @param {string[]} execArgv */
+function isUsingInspector(execArgv) {
+  return execArgv.some((arg) => INSPECT_ARGUMENT.test(arg)) || INSPECT_ARGUMENT.test(process.env.NODE_OPTIONS ?? '');
+}
+
+/** @param {number | (() => number) | undefined} inspectPort */
+function getInspectPort(inspectPort) {
+  if (typeof inspectPort === 'function') {
+    inspectPort = inspectPort();
+  } else if (inspectPort == null) {
+    inspectPort = process.debugPort + inspectPortOffset++;
+    if (inspectPort > MAX_PORT) inspectPort += MIN_PORT - 1 - MAX_PORT;
+  }
+  validatePort(inspectPort);
+  return inspectPort;
+}
+
+/** @param {any} port */
+function validatePort(port) {
+  const isNumeric = typeof port === 'number' || (typeof port === 'string' && port.trim() !== '');
+  if (!isNumeric || +port !== +port >>> 0 || port > MAX_PORT) throw codedError('ERR_SOCKET_BAD_PORT', 'Port', port);
+}
+
+/**
+ * @param {any} settings
+ * @param {number} id
+ * @param {object} [env]
+ * @returns {{ child: any, socket: handoff.Handoff | undefined }}
+ */
+function start(settings, id, env) {
+  const execArgv = [...settings.execArgv];
+  if (settings.inspectPort === null) throw codedError('ERR_SOCKET_BAD_PORT', 'Port', null);
+  if (isUsingInspector(settings.execArgv)) {
+    execArgv.push(`--inspect-port=${getInspectPort(settings.inspectPort)}`);
+  }
+
+  const socket = handoff.prepare();
+  /** @type {Record<string, any>} */
+  const workerEnv = { ...process.env, ...env, NODE_UNIQUE_ID: `${id}` };
+  if (socket !== undefined) {
+    const slot = Array.isArray(settings.stdio) ? Math.max(settings.stdio.length, 3) : DEFAULT_STDIO_LENGTH;
+    workerEnv.RCLUSTER_HANDOFF = `${slot}:${socket.inode}`;
+  }
+
+  try {
+    const child = fork(settings.exec, settings.args, {
+      cwd: settings.cwd,
+      env: workerEnv,
+      serialization: settings.serialization,
+      silent: settings.silent,
+      windowsHide: settings.windowsHide,
+      execArgv,
+      stdio: settings.stdio,
+      gid: settings.gid,
+      uid: settings.uid,
+      // @ts-expect-error: between our own modules only.
+      [kExtraFds]: socket === undefined ? [] : [socket.fd],
+    });
+    return { child, socket };
+  } catch (error) {
+    if (socket !== undefined) handoff.abandon(socket);
+    throw error;
+  }
+}
+
+module.exports = { start };

@@ -1,0 +1,12 @@
+//! The cluster: listening sockets, the accept thread that hands connections over, the worker that adopts them.
+//!
+//! A connection goes listener → accept thread → (Unix socket, SCM_RIGHTS) → worker's event loop. Neither the
+//! primary's JavaScript nor the message channel is in its path, but for workers that never load this addon:
+//! theirs go up to JavaScript, as `primary::Event::Connection`, and over the channel as Node's own do.
+
+mod acceptor;
+pub mod listener;
+pub mod packet;
+pub mod primary;
+pub mod schedule;
+pub mod worker;

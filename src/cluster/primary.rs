@@ -1,0 +1,268 @@
+//! The primary's side for its JavaScript threads: commands to the accept thread, events from it.
+//!
+//! There is one accept thread a process, started by the first cluster. Commands never wait for it.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
+use nix::sys::socket::sockopt::SndBuf;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair};
+use nix::sys::stat::fstat;
+
+use super::acceptor::Acceptor;
+use super::listener::Bound;
+use crate::sys::fd::with_borrowed;
+use crate::sys::socket::{replace, watch_process};
+
+/// Number of a listener in this process.
+pub type ListenerId = u32;
+/// Number of a worker in this process, whatever its number in JavaScript.
+pub type WorkerId = u32;
+
+/// Room for hand-offs that a worker has not taken yet, in the unit of SO_SNDBUF: the kernel doubles it, and
+/// takes about 768 bytes of it for each. So about 16: enough that a worker in the middle of a request does not
+/// hold up the others, few enough that not many wait behind it.
+const HANDOFF_BUFFER: usize = 16 * 768 / 2;
+
+pub(super) enum Command {
+    Listen { listener: ListenerId, socket: OwnedFd, events: Events },
+    Close { listener: ListenerId },
+    AddWorker { worker: WorkerId, channel: Channel },
+    WatchWorker { worker: WorkerId, process: OwnedFd },
+    RemoveWorker { worker: WorkerId },
+    TakeBack { worker: WorkerId },
+    Join { listener: ListenerId, worker: WorkerId, token: Option<u32> },
+    Leave { listener: ListenerId, worker: WorkerId },
+    Free { listener: ListenerId, worker: WorkerId },
+    Refused { listener: ListenerId, worker: WorkerId, connection: OwnedFd },
+}
+
+/// What the accept thread tells a JavaScript thread.
+#[derive(Debug)]
+pub enum Event {
+    /// A connection for a worker that gets its own over the message channel. It is to be answered by
+    /// `free`, `refused` or the removal of the worker; until then that worker gets no other.
+    Connection {
+        /// Where it came in.
+        listener: ListenerId,
+        /// Whose it is.
+        worker: WorkerId,
+        /// The connection.
+        connection: OwnedFd,
+    },
+    /// Accepting pauses for lack of some resource. Told once until it works again.
+    AcceptFailed {
+        /// Where it failed.
+        listener: ListenerId,
+        /// Why.
+        errno: Errno,
+    },
+}
+
+/// The way of events to one JavaScript thread.
+#[derive(Debug, Clone)]
+pub(super) struct Events {
+    sender: Sender<Event>,
+    wake: Arc<EventFd>,
+}
+
+impl Events {
+    /// Queues an event and wakes its loop; an environment that has ended gets none, and what it carries is closed.
+    pub(super) fn send(&self, event: Event) {
+        if self.sender.send(event).is_ok() {
+            let _ = self.wake.write(1);
+        }
+    }
+}
+
+/// Both ends of a worker's hand-off socket.
+///
+/// The primary keeps the worker's end too: through it, what the worker has not taken can be taken back.
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) ours: OwnedFd,
+    pub(super) theirs: OwnedFd,
+}
+
+/// The accept thread, as others see it.
+struct Thread {
+    commands: Sender<Command>,
+    wake: Arc<EventFd>,
+    /// What it waits on; others only take their own descriptors out of it.
+    epoll: Arc<Epoll>,
+}
+
+impl Thread {
+    /// The one of this process.
+    fn get() -> Result<&'static Self, Errno> {
+        static THREAD: OnceLock<Result<Thread, Errno>> = OnceLock::new();
+        THREAD.get_or_init(Self::start).as_ref().map_err(|&errno| errno)
+    }
+
+    fn start() -> Result<Self, Errno> {
+        let (sender, receiver) = unbounded();
+        let wake = new_wake()?;
+        let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
+        let acceptor = Acceptor::new(epoll.clone(), receiver, wake.clone())?;
+        // It inherits this mask: signals are for Node's own threads.
+        let mut before = SigSet::empty();
+        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
+        let started = std::thread::Builder::new()
+            .name("rcluster-accept".into())
+            .stack_size(256 * 1024)
+            .spawn(|| acceptor.run());
+        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
+        started.map(|_| Self { commands: sender, wake, epoll }).map_err(|_| Errno::EAGAIN)
+    }
+
+    fn send(&self, command: Command) {
+        // The thread never ends, so neither does the channel.
+        let _ = self.commands.send(command);
+        let _ = self.wake.write(1);
+    }
+}
+
+fn new_wake() -> Result<Arc<EventFd>, Errno> {
+    EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).map(Arc::new)
+}
+
+fn next_id() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// The accept thread from the side of one JavaScript thread.
+pub struct Primary {
+    thread: &'static Thread,
+    events: Events,
+    receiver: Receiver<Event>,
+}
+
+impl Primary {
+    /// Starts the accept thread if this is the first.
+    pub fn new() -> Result<Self, Errno> {
+        let (sender, receiver) = unbounded();
+        Ok(Self { thread: Thread::get()?, events: Events { sender, wake: new_wake()? }, receiver })
+    }
+
+    /// Readable when `next_event` has something.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.events.wake.as_fd()
+    }
+
+    /// Quiets `fd`; to be called before `next_event`.
+    pub fn clear_wake(&self) {
+        let _ = self.events.wake.read();
+    }
+
+    /// The next event, if there is one.
+    pub fn next_event(&self) -> Option<Event> {
+        self.receiver.try_recv().ok()
+    }
+
+    /// Accepts from a listening socket from now on; connections wait in the kernel until a worker joins.
+    pub fn listen(&self, bound: Bound) -> Listening {
+        let Bound { socket, path, .. } = bound;
+        let (listener, number) = (next_id(), socket.as_raw_fd());
+        self.thread.send(Command::Listen { listener, socket, events: self.events.clone() });
+        Listening { listener, number, path, thread: self.thread }
+    }
+
+    /// Makes the hand-off socket of a worker that is about to be started.
+    pub fn add_worker(&self) -> Result<NewWorker, Errno> {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
+        setsockopt(&ours, SndBuf, &HANDOFF_BUFFER)?;
+        let new = NewWorker { worker: next_id(), fd: theirs.as_raw_fd(), inode: fstat(&theirs)?.st_ino };
+        self.thread.send(Command::AddWorker { worker: new.worker, channel: Channel { ours, theirs } });
+        Ok(new)
+    }
+
+    /// Lets the accept thread see the worker's end for itself, even while JavaScript is busy.
+    pub fn watch_worker(&self, worker: WorkerId, pid: i32) -> Result<(), Errno> {
+        let process = watch_process(pid)?;
+        self.thread.send(Command::WatchWorker { worker, process });
+        Ok(())
+    }
+
+    /// Forgets a worker that has ended; what it had not taken goes to others.
+    pub fn remove_worker(&self, worker: WorkerId) {
+        self.thread.send(Command::RemoveWorker { worker });
+    }
+
+    /// Takes back what a worker has not taken yet.
+    pub fn take_back(&self, worker: WorkerId) {
+        self.thread.send(Command::TakeBack { worker });
+    }
+
+    /// Adds a worker to a listener: by its token, from its `Ready` on; without one by `Event::Connection`.
+    pub fn join(&self, listener: ListenerId, worker: WorkerId, token: Option<u32>) {
+        self.thread.send(Command::Join { listener, worker, token });
+    }
+
+    /// Removes a worker from a listener.
+    pub fn leave(&self, listener: ListenerId, worker: WorkerId) {
+        self.thread.send(Command::Leave { listener, worker });
+    }
+
+    /// The worker has taken the connection of an `Event::Connection`.
+    pub fn free(&self, listener: ListenerId, worker: WorkerId) {
+        self.thread.send(Command::Free { listener, worker });
+    }
+
+    /// The worker has not taken the connection of an `Event::Connection`; it goes to another.
+    pub fn refused(&self, listener: ListenerId, worker: WorkerId, connection: OwnedFd) {
+        self.thread.send(Command::Refused { listener, worker, connection });
+    }
+}
+
+/// A worker that is about to be started.
+#[derive(Debug, Clone, Copy)]
+pub struct NewWorker {
+    /// Its number.
+    pub worker: WorkerId,
+    /// The end of the socket that it inherits; stays this process's.
+    pub fd: RawFd,
+    /// By which it recognises that.
+    pub inode: u64,
+}
+
+/// A listener that the accept thread serves; closed, at once, when dropped.
+pub struct Listening {
+    listener: ListenerId,
+    number: RawFd,
+    path: Option<std::path::PathBuf>,
+    thread: &'static Thread,
+}
+
+impl Listening {
+    /// Its number.
+    pub fn id(&self) -> ListenerId {
+        self.listener
+    }
+
+    /// Whether this is its descriptor.
+    pub fn is_on(&self, fd: RawFd) -> bool {
+        self.number == fd
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            let _ = std::fs::remove_file(path);
+        }
+        // The port must be free when this returns, as after a close() of Node's. The thread owns the descriptor,
+        // and closes what is put in its place. It leaves the epoll first: an entry whose socket lives on in
+        // another process could not be taken out under a number that means something else.
+        let _ = with_borrowed(self.number, |fd| self.thread.epoll.delete(fd));
+        let _ = replace(self.number, self.thread.wake.as_fd());
+        self.thread.send(Command::Close { listener: self.listener });
+    }
+}

@@ -1,0 +1,102 @@
+//! The worker's end of the hand-off socket. Runs on the event loop of the worker.
+//!
+//! Connections are taken one at a time, each only when it can be adopted at once: what is still in the socket
+//! when this process ends is taken back by the primary.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::stat::fstat;
+
+use super::packet::{Kind, LENGTH, Packet};
+use crate::sys::fd::{take, with_borrowed};
+use crate::sys::scm;
+
+/// What came out of the socket.
+#[derive(Debug)]
+pub enum Received {
+    /// A connection for the server of this packet's token.
+    Connection(Packet, OwnedFd),
+    /// Nothing more for now.
+    Empty,
+    /// The primary has gone.
+    Closed,
+}
+
+/// One worker's end of the hand-off socket.
+#[derive(Debug)]
+pub struct Inbox {
+    socket: OwnedFd,
+    /// What the socket had no room for, in order.
+    unsent: VecDeque<(Packet, Option<OwnedFd>)>,
+}
+
+impl Inbox {
+    /// Takes over the inherited `fd`, if it is the socket the primary meant: the one with this inode.
+    pub fn open(fd: RawFd, inode: u64) -> Result<Self, Errno> {
+        // Somebody else's descriptor may have the number where the variable was inherited without the socket.
+        if with_borrowed(fd, |fd| fstat(fd))??.st_ino != inode {
+            return Err(Errno::EBADF);
+        }
+        let socket = take(fd)?;
+        fcntl(&socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        Ok(Self { socket, unsent: VecDeque::new() })
+    }
+
+    /// To be watched: for input, and for room while `has_unsent`.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Takes the next connection.
+    pub fn receive(&self) -> Received {
+        let mut bytes = [0; LENGTH];
+        loop {
+            match scm::receive(self.fd(), &mut bytes) {
+                Ok((0, _)) => return Received::Closed,
+                Ok((length, Some(connection))) => {
+                    if let Some(packet) = Packet::decode(&bytes[..length]) {
+                        return Received::Connection(packet, connection);
+                    }
+                }
+                Ok((_, None)) => {}
+                Err(Errno::EAGAIN) => return Received::Empty,
+                Err(_) => return Received::Closed,
+            }
+        }
+    }
+
+    /// Tells the primary that the server of `token` takes connections.
+    pub fn ready(&mut self, token: u32) {
+        self.send(Packet { kind: Kind::Ready, token, listener: 0 }, None);
+    }
+
+    /// Gives a connection back; no more come for `token` until it is `ready`.
+    pub fn refuse(&mut self, token: u32, listener: u32, connection: OwnedFd) {
+        self.send(Packet { kind: Kind::Refused, token, listener }, Some(connection));
+    }
+
+    fn send(&mut self, packet: Packet, connection: Option<OwnedFd>) {
+        self.unsent.push_back((packet, connection));
+        self.flush();
+    }
+
+    /// Sends what the socket has room for.
+    pub fn flush(&mut self) {
+        while let Some((packet, connection)) = self.unsent.front() {
+            match scm::send(self.fd(), &packet.encode(), connection.as_ref().map(AsFd::as_fd)) {
+                // ETOOMANYREFS: too many descriptors of this user are under way; it passes.
+                Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM | Errno::ETOOMANYREFS) => return,
+                // Sent, or the primary has gone and the connection with it.
+                _ => drop(self.unsent.pop_front()),
+            }
+        }
+    }
+
+    /// Whether something waits for room in the socket.
+    pub fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+}

@@ -1,0 +1,58 @@
+//! Listening sockets: what `nix` offers only on raw descriptor numbers.
+
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+
+/// Takes one connection off a listening socket: non-blocking and close-on-exec.
+pub fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    // SAFETY: `listener` is open; null pointers say that the peer's address is not wanted.
+    let result = unsafe {
+        libc::accept4(
+            listener.as_raw_fd(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC,
+        )
+    };
+    // SAFETY: accept4 returned a new descriptor, owned by nobody else yet.
+    Errno::result(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Puts `with` in the place of what `fd` refers to, closing that, while the number stays taken.
+///
+/// So one thread ends a socket that another thread owns: at once, and without a number that could be reused
+/// under the owner's hands. The owner finds out at its next system call.
+pub fn replace(fd: RawFd, with: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: dup3 takes any number; the caller knows that its owner keeps this one open.
+    Errno::result(unsafe { libc::dup3(with.as_raw_fd(), fd, libc::O_CLOEXEC) }).map(drop)
+}
+
+/// A descriptor for process `pid`, a child that nobody has collected: readable once it has ended.
+pub fn watch_process(pid: i32) -> Result<OwnedFd, Errno> {
+    // SAFETY: pidfd_open takes numbers only.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    // SAFETY: pidfd_open returned a new descriptor (they fit an int), owned by nobody else yet.
+    Errno::result(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Sets an option of a socket for which `nix` has no name.
+pub fn set_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> Result<(), Errno> {
+    // SAFETY: `value` is an int that lives until the call returns, and its size is given.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            (&raw const value).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    Errno::result(result).map(drop)
+}
+
+/// Starts listening; the kernel cuts the backlog to its own limit.
+pub fn listen(socket: BorrowedFd<'_>, backlog: i32) -> Result<(), Errno> {
+    // SAFETY: listen takes numbers only.
+    Errno::result(unsafe { libc::listen(socket.as_raw_fd(), backlog) }).map(drop)
+}
