@@ -18,6 +18,7 @@ const { setupChannel } = require('./channel');
 const { ChildHandle, pidAccessor, setPid } = require('./child_handle');
 const { nativeExtras, signalNumber, treeResult, usageObject } = require('./extras');
 const { pipeFromFd, pauseHandle } = require('./handles');
+const { checkPermission, packStrings } = require('./environment');
 const { getValidStdio } = require('./stdio');
 
 const NodeChildProcess = nodeChildProcess.ChildProcess;
@@ -31,6 +32,9 @@ const kExtraFds = Symbol('rcluster.extraFds');
 const kIsUsedAsStdio = Symbol('rcluster.isUsedAsStdio');
 const kCloseGrace = Symbol('rcluster.closeGrace');
 const kUsage = Symbol('rcluster.usage');
+
+/** The longest string Linux takes as one argument. */
+const MAX_ARG_STRLEN = 128 * 1024;
 
 const STDIO_IGNORE = -1;
 const STDIO_PIPE = -2;
@@ -127,11 +131,6 @@ function maybeClose(child) {
   if (child._closesGot === child._closesNeeded) child.emit('close', child.exitCode, child.signalCode);
 }
 
-/** @param {ReadonlyArray<string>} strings */
-function joined(strings) {
-  return strings.length === 0 ? '' : strings.join('\0') + '\0';
-}
-
 /**
  * Starts the process of a child made by `new ChildProcess()`, Node's or ours.
  * @this {any}
@@ -167,23 +166,27 @@ function spawn(options) {
 
   if (spawnTrace?.hasSubscribers) spawnTrace.start.publish({ process: this, options });
 
+  checkPermission(options.file);
   const plan = stdioPlan(stdio, options[kExtraFds]);
   const result = new Int32Array(2);
-  const errno = engine.spawn(
-    {
-      file: options.file,
-      args: joined(this.spawnargs.length === 0 ? [options.file] : this.spawnargs),
-      env: environmentOf(options),
-      extraEnv: options.inheritEnv ? joined(extraEnv) : undefined,
-      cwd: options.cwd ?? undefined,
-      detached: !!options.detached,
-      uid: options.uid ?? undefined,
-      gid: options.gid ?? undefined,
-      extras,
-    },
+  const args = packStrings(this.spawnargs.length === 0 ? [options.file] : this.spawnargs);
+  const env = environmentOf(options);
+  let errno = engine.spawn(
     plan,
     result,
+    options.file,
+    args,
+    env,
+    env === undefined ? packStrings(extraEnv) : undefined,
+    options.cwd ? `${options.cwd}` : undefined,
+    !!options.detached,
+    options.uid ?? undefined,
+    options.gid ?? undefined,
+    extras,
   );
+
+  const isKnown = errno === 0 && mayThrow(options, args.length + (env?.length ?? 0));
+  if (isKnown) errno = engine.settle(result[0], new Int32Array(1));
 
   if (errno !== 0) {
     if (spawnTrace?.hasSubscribers)
@@ -204,6 +207,7 @@ function spawn(options) {
   } else {
     const handle = this._handle;
     handle.started(result[0], result[1]);
+    if (isKnown) handle.startedForSure();
     handle.wholeTree = !!options.killTree;
     handle.killAfter = options.killAfter ?? undefined;
     if (options.closeGrace != null) this[kCloseGrace] = options.closeGrace;
@@ -217,6 +221,16 @@ function spawn(options) {
 
   if (ipcFd !== undefined) setupChannel(this, plan[ipcFd], serialization, maybeClose);
   return errno;
+}
+
+/**
+ * Whether the exec may fail in a way that Node throws, not reports by an event: without the right to become another
+ * user, or with more than the kernel takes as arguments. Its outcome is then waited for.
+ * @param {any} options
+ * @param {number} length of arguments and environment
+ */
+function mayThrow(options, length) {
+  return options.uid != null || options.gid != null || length > MAX_ARG_STRLEN;
 }
 
 /** Puts our handle behind a child that Node's own constructor made. @param {any} child */
@@ -267,10 +281,14 @@ function resourceUsage() {
   return ended;
 }
 
-/** @param {any} options */
-function environmentOf(options) {
-  if (options.inheritEnv && isMainThread) return undefined;
-  return joined(options.envPairs ?? []);
+/**
+ * The environment in the engine's form; undefined for that of this process, which the engine copies itself.
+ * @param {any} options
+ */
+function environmentOf({ envPairs, inheritEnv }) {
+  if (!inheritEnv && envPairs !== undefined) return packStrings(envPairs);
+  // Only the main thread may read the process's own, and a worker has another anyway.
+  return isMainThread ? undefined : packStrings(Object.entries(process.env).map((entry) => entry.join('=')));
 }
 
 /**

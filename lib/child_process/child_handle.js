@@ -98,6 +98,13 @@ class ChildHandle {
     running.set(id, this);
   }
 
+  /** The exec has worked, as somebody has waited to know. */
+  startedForSure() {
+    this.isSettled = true;
+    setPid(this.child, this.pid);
+    process.nextTick(onSpawn, this);
+  }
+
   /**
    * The outcome of the exec, as the loop reports it.
    * @param {number} errno 0, or why the child gave up

@@ -7,11 +7,8 @@
 const { Buffer } = require('node:buffer');
 const os = require('node:os');
 const { fileURLToPath } = require('node:url');
-const { isMainThread } = require('node:worker_threads');
-const { isProxy } = require('node:util').types;
 
 const {
-  accessDenied,
   codedError,
   nodeMajor,
   validateArray,
@@ -22,6 +19,7 @@ const {
   validateObject,
   validateString,
 } = require('../errors');
+const { environmentPairs, rejectNul } = require('./environment');
 
 const MAX_BUFFER = 1024 * 1024;
 
@@ -44,39 +42,6 @@ const extraOptions = Object.freeze([
 
 const signalNumbers = Object.assign(Object.create(null), os.constants.signals);
 const knownSignals = new Set(Object.values(signalNumbers));
-
-const genuineEnv = isGenuine(process.env) ? process.env : undefined;
-
-/** Node's permission model, where it is on. */
-const permission = /** @type {any} */ (process).permission;
-const isAuditOnly = hasPermissionFlag(
-  [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)],
-  ['--permission-audit'],
-);
-
-/**
- * Whether this is the object whose keys are the process's own environment; test runners put plain ones in place.
- * Only the real one refuses a property that is not writable.
- * @param {any} env
- */
-function isGenuine(env) {
-  if (!isMainThread || isProxy(env)) return false;
-  const probe = 'RCLUSTER_PROBE';
-  try {
-    Object.defineProperty(env, probe, { value: '', configurable: true, writable: false, enumerable: false });
-  } catch {
-    return true;
-  }
-  delete env[probe];
-  return false;
-}
-
-/** @param {any} value @param {string} name */
-function rejectNul(value, name) {
-  if (typeof value === 'string' && value.includes('\0')) {
-    throw codedError('ERR_INVALID_ARG_VALUE', name, value, 'must be a string without null bytes');
-  }
-}
 
 /** @param {any} list @param {string} name */
 function rejectNulIn(list, name) {
@@ -148,86 +113,6 @@ function validatedKillSignal(signal) {
   throw codedError('ERR_UNKNOWN_SIGNAL', signal);
 }
 
-/** @param {string[]} args @param {string[]} flags */
-function hasPermissionFlag(args, flags) {
-  return args.some((arg) => flags.some((flag) => arg === flag || arg.startsWith(`${flag}=`)));
-}
-
-/** Throws where Node's permission model forbids child processes. @param {string} file */
-function checkPermission(file) {
-  if (permission !== undefined && !isAuditOnly && !permission.has('child')) throw accessDenied(file);
-}
-
-/** The flags of the permission model, which a child gets through NODE_OPTIONS. */
-function permissionFlags() {
-  const flags = ['--allow-fs-read', '--allow-fs-write', '--allow-addons', '--allow-child-process', '--allow-wasi'];
-  flags.push('--allow-worker', '--permission');
-  if (nodeMajor >= 24) flags.push('--allow-inspector', '--allow-openssl-store');
-  if (nodeMajor >= 26) flags.push('--allow-net', '--allow-ffi');
-  return flags;
-}
-
-/**
- * NODE_OPTIONS for a child under the permission model, or undefined where it stays as it is.
- * @param {string | undefined} nodeOptions
- * @param {string[]} args of the child
- */
-function permissionNodeOptions(nodeOptions, args) {
-  if (permission === undefined || nodeMajor < 22 || (isAuditOnly && nodeMajor < 26)) return undefined;
-  const given = nodeMajor < 24 ? ['--permission'] : ['--permission', '--permission-audit'];
-  if (given.some((flag) => args.includes(flag))) return undefined;
-  if (nodeMajor < 24 ? nodeOptions?.includes('--permission') : hasPermissionFlag((nodeOptions ?? '').split(/\s+/), given)) {
-    return undefined;
-  }
-  const flags = permissionFlags();
-  const copied = process.execArgv.flatMap((arg) => flags.filter((flag) => arg.startsWith(flag)).map(() => arg));
-  if (copied.length === 0) return undefined;
-  return [...(nodeOptions ? [nodeOptions] : []), ...copied].join(' ');
-}
-
-/**
- * The environment as `NAME=value` pairs; undefined for that of this process, which the engine copies in a
- * twentieth of the time JavaScript takes.
- * @param {any} given options.env
- * @param {string[]} args
- * @returns {string[] | undefined}
- */
-function environmentPairs(given, args) {
-  const env = given || process.env;
-  const nodeOptions = permissionNodeOptions(env.NODE_OPTIONS, args);
-  if (env === genuineEnv && nodeOptions === undefined) return undefined;
-
-  const pairs = [];
-  /** @param {string} name @param {any} value */
-  const add = (name, value) => {
-    if (value === undefined) return;
-    rejectNul(name, `options.env['${name}']`);
-    rejectNul(value, `options.env['${name}']`);
-    pairs.push(`${name}=${value}`);
-  };
-
-  // Coverage is to be collected even where a program passes on a chosen environment only.
-  const coverage = process.env.NODE_V8_COVERAGE;
-  const addsCoverage = coverage && given && !Object.hasOwn(given, 'NODE_V8_COVERAGE');
-  let sawCoverage = false;
-  let sawNodeOptions = false;
-  // Inherited keys count, as they always have in Node.
-  for (const name in env) {
-    if (name === 'NODE_V8_COVERAGE' && addsCoverage) {
-      sawCoverage = true;
-      add(name, coverage);
-    } else if (name === 'NODE_OPTIONS' && nodeOptions !== undefined) {
-      sawNodeOptions = true;
-      add(name, nodeOptions);
-    } else {
-      add(name, env[name]);
-    }
-  }
-  if (addsCoverage && !sawCoverage) add('NODE_V8_COVERAGE', coverage);
-  if (nodeOptions !== undefined && !sawNodeOptions) add('NODE_OPTIONS', nodeOptions);
-  return pairs;
-}
-
 let warnedOfShellArguments = false;
 
 function warnOfShellArguments() {
@@ -269,7 +154,7 @@ function normalizeSpawnArguments(file, args, options) {
   if (options !== undefined) validateObject(options, 'options');
   options = { __proto__: null, ...options };
 
-  const cwd = options.cwd == null ? options.cwd : validatedPath(options.cwd, 'options.cwd');
+  const cwd = options.cwd == null ? options.cwd : `${validatedPath(options.cwd, 'options.cwd')}`;
   if (options.detached != null) validateBoolean(options.detached, 'options.detached');
   validateId(options.uid, 'options.uid');
   validateId(options.gid, 'options.gid');
@@ -410,30 +295,14 @@ function addInput(options, stdio) {
   }
 }
 
-/**
- * Strings as the engine takes them: each ends in NUL, one after the other. Values that are not strings become
- * strings here, and end at their first NUL, as they would in C.
- * @param {ReadonlyArray<any>} list
- */
-function packStrings(list) {
-  let packed = '';
-  for (const item of list) {
-    const text = typeof item === 'string' ? item : `${item}`;
-    packed += `${text.includes('\0') ? text.slice(0, text.indexOf('\0')) : text}\0`;
-  }
-  return packed;
-}
-
 module.exports = {
   MAX_BUFFER,
   addInput,
-  checkPermission,
   extraOptions,
   normalizeExecArgs,
   normalizeExecFileArgs,
   normalizeForkArguments,
   normalizeSpawnArguments,
-  packStrings,
   validateMaxBuffer,
   validateTimeout,
   validatedKillSignal,

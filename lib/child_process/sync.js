@@ -6,20 +6,20 @@
 const os = require('node:os');
 const { isMainThread } = require('node:worker_threads');
 
-const { errnoException, plainError } = require('../errors');
+const { errnoException, nodeMajor, plainError } = require('../errors');
 const { engine } = require('../native');
+const { checkPermission, packStrings } = require('./environment');
 const {
   MAX_BUFFER,
   addInput,
-  checkPermission,
   normalizeExecArgs,
   normalizeExecFileArgs,
   normalizeSpawnArguments,
-  packStrings,
   validateMaxBuffer,
   validateTimeout,
   validatedKillSignal,
 } = require('./options');
+const { nativeExtras, stepError } = require('./extras');
 const { signalName } = require('./signals');
 const { getValidStdio } = require('./stdio');
 
@@ -28,7 +28,7 @@ const STDIO_PIPE = -2;
 const NO_INPUT = new Uint8Array(0);
 
 /** Whether this line leaves `stdout` undefined, not null, where there was no child. */
-const missingStream = Number(process.versions.node.split('.', 1)[0]) >= 22 ? undefined : null;
+const missingStream = nodeMajor >= 22 ? undefined : null;
 
 /** An entry in the engine's numbers. @param {import('./stdio').StdioEntry} entry @returns {number} */
 function planOf(entry) {
@@ -52,6 +52,14 @@ function inputOf(entry) {
   return input ? new Uint8Array(input.buffer, input.byteOffset, input.byteLength) : NO_INPUT;
 }
 
+/** @param {{ error: number, step: number }} native @param {any} options */
+function errorOf(native, { file, args }) {
+  const error = stepError(native.error, native.step, file) ?? errnoException(native.error, `spawnSync ${file}`);
+  error.path = file;
+  error.spawnargs = args.slice(1);
+  return error;
+}
+
 /** @param {any} options as `spawnSync` has checked them */
 function run(options) {
   checkPermission(options.file);
@@ -61,10 +69,11 @@ function run(options) {
       file: options.file,
       args: packStrings(options.args),
       env: options.inheritEnv && isMainThread ? undefined : packStrings(options.envPairs),
-      cwd: options.cwd ? `${options.cwd}` : undefined,
+      cwd: options.cwd || undefined,
       detached: options.detached,
       uid: options.uid ?? undefined,
       gid: options.gid ?? undefined,
+      extras: nativeExtras(options),
     },
     Int32Array.from(stdio, planOf),
     stdio.map(inputOf),
@@ -76,7 +85,7 @@ function run(options) {
   );
 
   /** @type {any} */
-  const result = native.error === 0 ? {} : { error: native.error };
+  const result = native.error === 0 ? {} : { error: errorOf(native, options) };
   result.status = native.status ?? null;
   result.signal = native.signal === undefined ? null : signalName(native.signal);
   result.output = native.output ?? null;
@@ -105,12 +114,6 @@ function spawnSync(file, args, options) {
   }
   result.stdout = result.output ? result.output[1] : missingStream;
   result.stderr = result.output ? result.output[2] : missingStream;
-  if (result.error) {
-    const error = errnoException(result.error, `spawnSync ${options.file}`);
-    error.path = options.file;
-    error.spawnargs = options.args.slice(1);
-    result.error = error;
-  }
   return result;
 }
 

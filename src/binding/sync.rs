@@ -27,6 +27,8 @@ pub struct SyncLimits {
 pub struct SyncResult {
     /// 0, or a negative errno.
     pub error: i32,
+    /// What the child was doing when it gave up before its exec: 0 for the exec itself.
+    pub step: i32,
     /// Exit code, where it exited.
     pub status: Option<i32>,
     /// Signal number, where one ended it.
@@ -38,16 +40,16 @@ pub struct SyncResult {
 }
 
 impl SyncResult {
-    fn not_started(error: i32) -> Self {
-        Self { error, status: None, signal: None, output: None, pid: 0 }
+    fn not_started(error: i32, step: i32) -> Self {
+        Self { error, step, status: None, signal: None, output: None, pid: 0 }
     }
 }
 
 impl From<Finished> for SyncResult {
     fn from(finished: Finished) -> Self {
         let error = finished.error.map_or(0, |errno| -(errno as i32));
-        if finished.not_started {
-            return Self::not_started(error);
+        if let Some(step) = finished.failed_step {
+            return Self::not_started(error, step);
         }
         let (status, signal) = match finished.exit {
             Some(Exit::Code(code)) => (Some(code), None),
@@ -58,7 +60,7 @@ impl From<Finished> for SyncResult {
             Some(data) => Either::A(Buffer::from(data)),
             None => Either::B(Null),
         });
-        Self { error, status, signal, output: Some(output.collect()), pid: finished.pid }
+        Self { error, step: 0, status, signal, output: Some(output.collect()), pid: finished.pid }
     }
 }
 
@@ -76,7 +78,7 @@ impl Engine {
     ) -> SyncResult {
         let command = match options.into_command(&stdio) {
             Ok(command) => command,
-            Err(errno) => return SyncResult::not_started(-(errno as i32)),
+            Err(errno) => return SyncResult::not_started(-(errno as i32), 0),
         };
         let inputs: Vec<Option<&[u8]>> = inputs.iter().map(|input| input.as_deref()).collect();
         let limits = Limits {
@@ -89,7 +91,7 @@ impl Engine {
         };
         match sync::run(command, &inputs, limits) {
             Ok(finished) => finished.into(),
-            Err(error) => SyncResult::not_started(error.code()),
+            Err(error) => SyncResult::not_started(error.code(), 0),
         }
     }
 }

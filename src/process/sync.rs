@@ -40,8 +40,8 @@ pub struct Finished {
     pub exit: Option<Exit>,
     /// `ETIMEDOUT`, `ENOBUFS`, the errno of a failed exec, or what went wrong on a pipe.
     pub error: Option<Errno>,
-    /// The exec failed: there was no child.
-    pub not_started: bool,
+    /// The child gave up before its exec, doing this; it counts as never started.
+    pub failed_step: Option<i32>,
     /// What was read, by slot; `None` for slots that are no pipe or are written to.
     pub output: Vec<Option<Vec<u8>>>,
 }
@@ -260,7 +260,7 @@ pub fn run(command: Command, inputs: &[Option<&[u8]>], limits: Limits) -> OsResu
     };
     run.to_the_end();
     // The child is gone, so this does not wait; asked now, not earlier, to spare one wake-up.
-    let not_started = spawning.settled().err().map(|failure| failure.errno);
+    let failure = spawning.settled().err();
     let mut output = vec![None; slots];
     for pipe in run.pipes {
         if let Work::Read { mut data, len } = pipe.work {
@@ -271,8 +271,8 @@ pub fn run(command: Command, inputs: &[Option<&[u8]>], limits: Limits) -> OsResu
     Ok(Finished {
         pid,
         exit: run.exit,
-        error: not_started.or(run.error).or(run.pipe_error),
-        not_started: not_started.is_some(),
+        error: failure.as_ref().map(|failure| failure.errno).or(run.error).or(run.pipe_error),
+        failed_step: failure.map(|failure| failure.step),
         output,
     })
 }
@@ -343,7 +343,7 @@ mod tests {
         command.file = path.as_os_str().as_encoded_bytes().to_vec();
         let finished = run(command, &[Some(b"")], NO_LIMITS).unwrap();
         std::fs::remove_file(&path).unwrap();
-        assert!(finished.not_started);
+        assert_eq!(finished.failed_step, Some(0));
         assert_eq!(finished.error, Some(Errno::ENOENT));
     }
 }
