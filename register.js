@@ -3,4 +3,6 @@
 
 // Puts rcluster behind Node's own modules, for `--require`, `--import` and NODE_OPTIONS.
 
-require('./lib/register').register();
+const { native } = require('./lib/platform');
+
+if (native) require('./lib/register').register();

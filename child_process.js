@@ -1,0 +1,22 @@
+// @ts-check
+'use strict';
+
+// `rcluster/child_process`: Node's `child_process` over our engine, or Node's own where that does not run.
+
+const { native } = require('./lib/platform');
+
+module.exports = native ? require('./lib/child_process') : require('node:child_process');
+
+// For `import { spawn } from 'rcluster/child_process'`: Node finds named exports by this shape, without running it.
+0 &&
+  (module.exports = {
+    ChildProcess,
+    _forkChild,
+    exec,
+    execFile,
+    execFileSync,
+    execSync,
+    fork,
+    spawn,
+    spawnSync,
+  });
