@@ -16,6 +16,7 @@ function register() {
 
   const { ChildProcess, NodeChildProcess, extraMethods, spawn } = require('./child_process/child');
   const childProcess = require('./child_process');
+  const { exposeThrough } = require('./child_process/exec');
 
   // The class users see stays Node's own, so that what they patch on its prototype is what runs.
   NodeChildProcess.prototype.spawn = spawn;
@@ -25,6 +26,7 @@ function register() {
   for (const name of ['spawn', 'exec', 'execFile', 'fork', 'spawnSync', 'execSync', 'execFileSync']) {
     nodeChildProcess[name] = childProcess[name];
   }
+  exposeThrough(/** @type {any} */ (nodeChildProcess));
   require('../index.js');
   syncBuiltinESMExports();
 }

@@ -73,9 +73,9 @@ function validatedPath(value, name) {
 
 /** @param {any} id @param {string} name */
 function validateId(id, name) {
-  if (id == null || id === (id | 0)) return;
-  if (nodeMajor < 26) throw codedError('ERR_INVALID_ARG_TYPE', name, 'int32', id);
-  validateInteger(id, name, -2147483648, 2147483647);
+  if (id == null) return;
+  if (nodeMajor >= 26) validateInteger(id, name, -2147483648, 2147483647);
+  else if (id !== (id | 0)) throw codedError('ERR_INVALID_ARG_TYPE', name, 'int32', id);
 }
 
 /** @param {any} timeout */
