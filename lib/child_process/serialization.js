@@ -1,0 +1,100 @@
+'use strict';
+// @ts-check
+
+// Messages as bytes and back: Node's 'json' and 'advanced', towards a native channel that does the framing.
+
+const { Buffer } = require('node:buffer');
+const v8 = require('node:v8');
+
+const { codedError } = require('../errors');
+const { engine } = require('../native');
+
+/** Bytes of a frame's length. */
+const HEADER = 4;
+const header = Buffer.alloc(HEADER);
+
+/** Before a host object: a view of an ArrayBuffer, or a plain copy of something else. */
+const VIEW_TAG = 0;
+const COPY_TAG = 1;
+
+/** Node's structured clone for messages: what cannot be cloned but has properties goes as a copy of these. */
+class Serializer extends /** @type {any} */ (v8.DefaultSerializer) {
+  /** @param {any} object */
+  _writeHostObject(object) {
+    if (ArrayBuffer.isView(object)) {
+      this.writeUint32(VIEW_TAG);
+      super._writeHostObject(object);
+      return;
+    }
+    this.writeUint32(COPY_TAG);
+    this.writeValue({ ...object });
+  }
+}
+
+class Deserializer extends /** @type {any} */ (v8.DefaultDeserializer) {
+  _readHostObject() {
+    return this.readUint32() === VIEW_TAG ? super._readHostObject() : this.readValue();
+  }
+}
+
+/**
+ * @typedef {object} Codec
+ * @property {boolean} isAdvanced
+ * @property {(id: number, message: any, fd: number) => number} write a message and, unless negative, a descriptor;
+ *   returns what the engine does
+ * @property {(id: number, deliver: (message: any) => void) => void} read all messages that have arrived
+ */
+
+/** @type {Codec} */
+const json = {
+  isAdvanced: false,
+
+  write(id, message, fd) {
+    const line = JSON.stringify(message);
+    // From a `toJSON` that returns nothing. Node sends this as a line that ends the receiver by a SyntaxError.
+    if (line === undefined) {
+      throw codedError('ERR_INVALID_ARG_TYPE', 'message', ['string', 'object', 'number', 'boolean'], undefined);
+    }
+    return engine.channelWriteLine(id, line, fd);
+  },
+
+  read(id, deliver) {
+    const lines = engine.channelTakeLines(id);
+    if (!lines) return;
+    let start = 0;
+    for (let end = lines.indexOf('\n'); end !== -1; end = lines.indexOf('\n', start)) {
+      deliver(JSON.parse(lines.slice(start, end)));
+      start = end + 1;
+    }
+  },
+};
+
+/** @type {Codec} */
+const advanced = {
+  isAdvanced: true,
+
+  write(id, message, fd) {
+    const serializer = new Serializer();
+    serializer.writeRawBytes(header);
+    serializer.writeHeader();
+    serializer.writeValue(message);
+    const frame = serializer.releaseBuffer();
+    frame.writeUInt32BE(frame.length - HEADER, 0);
+    return engine.channelWriteFrame(id, frame, fd);
+  },
+
+  read(id, deliver) {
+    const frames = engine.channelTakeFrames(id);
+    if (!frames) return;
+    for (let start = 0; start < frames.length; ) {
+      const end = start + HEADER + frames.readUInt32BE(start);
+      const deserializer = new Deserializer(frames.subarray(start + HEADER, end));
+      start = end;
+      deserializer.readHeader();
+      deliver(deserializer.readValue());
+    }
+  },
+};
+
+/** By the value of the option `serialization`. @type {Record<string, Codec>} */
+module.exports = { json, advanced };

@@ -1,0 +1,239 @@
+//! Message channels for JavaScript: bytes in both directions, batched; the messages in them are its business.
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
+use std::rc::{Rc, Weak};
+
+use napi::bindgen_prelude::BufferSlice;
+use napi::{Env, JsString};
+use napi_derive::napi;
+use nix::errno::Errno;
+
+use super::{Engine, Kind, State};
+use crate::ipc::channel::{Channel, READ_SIZE, Written};
+use crate::ipc::frame::Framing;
+use crate::ipc::handle::HandleKind;
+use crate::sys::fd;
+use crate::sys::uv::{Poll, Ready};
+
+/// From which size handing memory to JavaScript is cheaper than a copy.
+const HANDED_OVER: usize = 16 * 1024;
+
+/// The channels of one environment.
+#[derive(Default)]
+pub(crate) struct Channels {
+    open: RefCell<HashMap<u32, Rc<Open>>>,
+    next_id: Cell<u32>,
+    /// What is read goes through here, on its way to the channel it belongs to.
+    buffer: RefCell<Vec<u8>>,
+}
+
+struct Open {
+    // Closed before `channel`, whose socket it watches.
+    poll: Poll,
+    channel: RefCell<Channel>,
+    is_writing: Cell<bool>,
+}
+
+impl Open {
+    /// Has the loop say when the socket takes more, as long as something is queued.
+    fn watch_writing(&self, on: bool) {
+        if self.is_writing.replace(on) != on {
+            let _ = self.poll.watch(true, on);
+        }
+    }
+}
+
+impl Channels {
+    fn get(&self, id: u32) -> Option<Rc<Open>> {
+        self.open.borrow().get(&id).cloned()
+    }
+
+    /// Closes all, before the environment ends.
+    pub(super) fn close(&self) {
+        let open = self.open.take();
+        drop(open);
+    }
+
+    fn on_ready(&self, state: &State, id: u32, ready: Ready) {
+        if ready.writable
+            && let Some(open) = self.get(id)
+            && open.is_writing.get()
+        {
+            let flushed = open.channel.borrow_mut().flush();
+            open.watch_writing(open.channel.borrow().queued() > 0);
+            if flushed.messages > 0 {
+                let error = flushed.error.map_or(0, |errno| -(errno as i32));
+                state.emit(Kind::ChannelWritten, id, flushed.messages as i32, error);
+            }
+        }
+        if ready.readable
+            && let Some(open) = self.get(id)
+        {
+            let (has_messages, is_partial, ending) = self.read(&open, ready.hangup);
+            if has_messages {
+                state.emit(Kind::ChannelInput, id, i32::from(is_partial), 0);
+            }
+            if let Some(ending) = ending
+                && self.get(id).is_some()
+            {
+                // Or the loop would report the end again and again, until JavaScript has closed the channel.
+                let _ = open.poll.watch(false, false);
+                state.emit(Kind::ChannelEnded, id, ending.map_or_else(|errno| -(errno as i32), |()| 0), 0);
+            }
+        }
+    }
+
+    fn read(&self, open: &Open, hangup: bool) -> (bool, bool, Option<Result<(), Errno>>) {
+        let mut buffer = self.buffer.borrow_mut();
+        buffer.resize(READ_SIZE, 0);
+        let mut channel = open.channel.borrow_mut();
+        let ending = channel.read(&mut buffer, hangup);
+        let decoder = channel.decoder();
+        (!decoder.whole().is_empty(), decoder.is_partial(), ending)
+    }
+}
+
+/// A handle that came with a message.
+#[napi(object)]
+pub struct ReceivedHandle {
+    /// The descriptor, the caller's from now on.
+    pub fd: i32,
+    /// 'tcp', 'pipe' or 'udp'.
+    pub kind: String,
+}
+
+#[napi]
+impl Engine {
+    /// Makes a message channel of a stream socket, whose descriptor it owns from now on; returns its id, or a
+    /// negative errno. Starts referenced.
+    #[napi]
+    pub fn channel_open(&self, fd: i32, advanced: bool) -> i32 {
+        self.open_channel(fd, advanced).unwrap_or_else(|errno| -(errno as i32))
+    }
+
+    fn open_channel(&self, fd: i32, advanced: bool) -> Result<i32, Errno> {
+        let socket = fd::take(fd)?;
+        let channels = &self.state.channels;
+        let id = channels.next_id.get();
+        let weak: Weak<State> = Rc::downgrade(&self.state);
+        let poll = Poll::new(self.state.uv_loop, socket.as_fd(), move |ready| {
+            if let Some(state) = weak.upgrade() {
+                state.channels.on_ready(&state, id, ready);
+            }
+        })?;
+        poll.watch(true, false)?;
+        let framing = if advanced { Framing::Lengths } else { Framing::Lines };
+        let channel = RefCell::new(Channel::new(socket, framing));
+        channels.next_id.set((id + 1) & i32::MAX as u32);
+        channels.open.borrow_mut().insert(id, Rc::new(Open { poll, channel, is_writing: Cell::new(false) }));
+        Ok(id as i32)
+    }
+
+    /// Writes one line, to which it adds the newline. `fd` goes with it unless negative; the caller keeps its own.
+    /// Returns 0 if it is written, 1 if it is queued, else a negative errno.
+    #[napi]
+    pub fn channel_write_line(&self, id: u32, line: String, fd: i32) -> i32 {
+        let mut line = line.into_bytes();
+        line.push(b'\n');
+        self.write(id, Cow::Owned(line), fd)
+    }
+
+    /// Writes one frame, its length included, as `channelWriteLine` does.
+    #[napi]
+    pub fn channel_write_frame(&self, id: u32, frame: BufferSlice<'_>, fd: i32) -> i32 {
+        self.write(id, Cow::Borrowed(&frame), fd)
+    }
+
+    fn write(&self, id: u32, message: Cow<'_, [u8]>, fd: i32) -> i32 {
+        let Some(open) = self.state.channels.get(id) else { return -(Errno::EBADF as i32) };
+        let mut channel = open.channel.borrow_mut();
+        let written = if fd < 0 {
+            channel.write(message, None)
+        } else {
+            fd::with_borrowed(fd, |fd| channel.write(message, Some(fd))).and_then(|written| written)
+        };
+        match written {
+            Ok(Written::Now) => 0,
+            Ok(Written::Later) => {
+                open.watch_writing(true);
+                1
+            }
+            Err(errno) => -(errno as i32),
+        }
+    }
+
+    /// Bytes queued.
+    #[napi]
+    pub fn channel_queued(&self, id: u32) -> u32 {
+        self.state.channels.get(id).map_or(0, |open| open.channel.borrow().queued() as u32)
+    }
+
+    /// Takes the lines that have arrived, each with its newline.
+    #[napi]
+    pub fn channel_take_lines<'env>(&self, env: &'env Env, id: u32) -> napi::Result<Option<JsString<'env>>> {
+        let Some(open) = self.state.channels.get(id) else { return Ok(None) };
+        let mut channel = open.channel.borrow_mut();
+        let decoder = channel.decoder();
+        let lines = decoder.whole();
+        let text = if lines.is_ascii() {
+            env.create_string_latin1(lines)
+        } else {
+            env.create_string(String::from_utf8_lossy(lines))
+        };
+        decoder.consume();
+        text.map(Some)
+    }
+
+    /// Takes the frames that have arrived, each with its length.
+    #[napi]
+    pub fn channel_take_frames<'env>(
+        &self,
+        env: &'env Env,
+        id: u32,
+    ) -> napi::Result<Option<BufferSlice<'env>>> {
+        let Some(open) = self.state.channels.get(id) else { return Ok(None) };
+        let mut channel = open.channel.borrow_mut();
+        let decoder = channel.decoder();
+        let frames = if decoder.whole().len() < HANDED_OVER {
+            let frames = BufferSlice::copy_from(env, decoder.whole());
+            decoder.consume();
+            frames
+        } else {
+            BufferSlice::from_data(env, decoder.take())
+        };
+        frames.map(Some)
+    }
+
+    /// Takes the oldest handle received that no message has claimed, if it is of a kind that Node knows.
+    #[napi]
+    pub fn channel_take_handle(&self, id: u32) -> Option<ReceivedHandle> {
+        let open = self.state.channels.get(id)?;
+        let fd = open.channel.borrow_mut().next_descriptor()?;
+        let kind = HandleKind::of(fd.as_fd())?;
+        Some(ReceivedHandle { fd: fd.into_raw_fd(), kind: kind.name().to_owned() })
+    }
+
+    /// Chooses whether a channel keeps the event loop alive.
+    #[napi]
+    pub fn channel_set_ref(&self, id: u32, on: bool) {
+        if let Some(open) = self.state.channels.get(id) {
+            open.poll.set_ref(on);
+        }
+    }
+
+    /// The channel's descriptor, or a negative errno.
+    #[napi]
+    pub fn channel_fd(&self, id: u32) -> i32 {
+        let open = self.state.channels.get(id);
+        open.map_or(-(Errno::EBADF as i32), |open| open.channel.borrow().socket().as_raw_fd())
+    }
+
+    /// Closes a channel; what is queued is lost.
+    #[napi]
+    pub fn channel_close(&self, id: u32) {
+        self.state.channels.open.borrow_mut().remove(&id);
+    }
+}
