@@ -318,11 +318,13 @@ impl Acceptor {
         loop {
             let pick = self.pick(id);
             let Some(listener) = self.listeners.get_mut(&id) else { return };
-            if let (Some(pick), Some(connection)) = (pick, listener.waiting.pop_front()) {
-                if let Err(connection) = self.deliver(id, pick, connection) {
-                    if let Some(listener) = self.listeners.get_mut(&id) {
-                        listener.waiting.push_front(connection);
-                    }
+            if let Some(pick) = pick
+                && let Some(connection) = listener.waiting.pop_front()
+            {
+                if let Err(connection) = self.deliver(id, pick, connection)
+                    && let Some(listener) = self.listeners.get_mut(&id)
+                {
+                    listener.waiting.push_front(connection);
                 }
                 continue;
             }

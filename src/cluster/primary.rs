@@ -266,3 +266,6 @@ impl Drop for Listening {
         self.thread.send(Command::Close { listener: self.listener });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! The accept thread against workers that are played by the test.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsRawFd, IntoRawFd};
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::cluster::listener::{Endpoint, Host, Options, listen_on};
+use crate::cluster::worker::{Inbox, Received};
+use crate::sys::fd::duplicate;
+
+const TOKEN: u32 = 7;
+
+/// A listener and workers that have joined it.
+struct Stage {
+    primary: Primary,
+    listening: Listening,
+    address: SocketAddr,
+    workers: Vec<(WorkerId, Inbox)>,
+}
+
+impl Stage {
+    fn new(count: usize) -> Self {
+        let primary = Primary::new().unwrap();
+        let endpoint = Endpoint::Tcp(Some(Host::parse("127.0.0.1").unwrap()), 0);
+        let bound = listen_on(&endpoint, Options::default()).unwrap();
+        let address = bound.address().unwrap();
+        let listening = primary.listen(bound);
+        let mut stage = Self { primary, listening, address, workers: Vec::new() };
+        for _ in 0..count {
+            stage.add_worker();
+        }
+        stage
+    }
+
+    fn add_worker(&mut self) {
+        let new = self.primary.add_worker().unwrap();
+        self.primary.join(self.listening.id(), new.worker, Some(TOKEN));
+        let mut inbox = Inbox::open(duplicate(new.fd).unwrap().into_raw_fd(), new.inode).unwrap();
+        inbox.ready(TOKEN);
+        self.workers.push((new.worker, inbox));
+    }
+
+    /// Connects, naming itself in the first byte.
+    fn connect(&self, name: u8) -> TcpStream {
+        let mut client = TcpStream::connect(self.address).unwrap();
+        client.write_all(&[name]).unwrap();
+        client
+    }
+
+    /// The names of the connections that worker `index` gets, until it has `count`.
+    fn take(&self, index: usize, count: usize) -> Vec<u8> {
+        self.take_connections(index, count).into_iter().map(|(_, name)| name).collect()
+    }
+
+    fn take_connections(&self, index: usize, count: usize) -> Vec<(OwnedFd, u8)> {
+        let mut taken = Vec::new();
+        wait_until(|| {
+            while let Received::Connection(packet, connection) = self.workers[index].1.receive() {
+                assert_eq!((packet.token, packet.listener), (TOKEN, self.listening.id()));
+                let name = name_of(&connection);
+                taken.push((connection, name));
+            }
+            taken.len() >= count
+        });
+        assert_eq!(taken.len(), count);
+        taken
+    }
+
+    fn is_empty(&self, index: usize) -> bool {
+        matches!(self.workers[index].1.receive(), Received::Empty)
+    }
+}
+
+fn name_of(connection: &OwnedFd) -> u8 {
+    let mut stream = TcpStream::from(connection.try_clone().unwrap());
+    stream.set_nonblocking(false).unwrap();
+    let mut name = [0];
+    stream.read_exact(&mut name).unwrap();
+    name[0]
+}
+
+fn wait_until(mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within 5 s");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn connections_go_round() {
+    let stage = Stage::new(3);
+    let _clients: Vec<_> = (0..9).map(|name| stage.connect(name)).collect();
+    assert_eq!(stage.take(0, 3), [0, 3, 6]);
+    assert_eq!(stage.take(1, 3), [1, 4, 7]);
+    assert_eq!(stage.take(2, 3), [2, 5, 8]);
+}
+
+#[test]
+fn connections_wait_for_the_first_worker() {
+    let mut stage = Stage::new(0);
+    let _clients: Vec<_> = (0..3).map(|name| stage.connect(name)).collect();
+    stage.add_worker();
+    assert_eq!(stage.take(0, 3), [0, 1, 2]);
+}
+
+#[test]
+fn what_a_worker_has_not_taken_goes_to_others_in_order_when_it_goes() {
+    let stage = Stage::new(2);
+    let _clients: Vec<_> = (0..6).map(|name| stage.connect(name)).collect();
+    assert_eq!(stage.take(1, 3), [1, 3, 5]);
+    stage.primary.remove_worker(stage.workers[0].0);
+    assert_eq!(stage.take(1, 3), [0, 2, 4]);
+}
+
+#[test]
+fn the_end_of_a_process_is_seen_without_being_told() {
+    let mut stage = Stage::new(1);
+    #[expect(clippy::disallowed_methods, reason = "a process to end, not one to serve")]
+    let mut process = std::process::Command::new("/bin/sleep").arg("100").spawn().unwrap();
+    stage.primary.watch_worker(stage.workers[0].0, process.id() as i32).unwrap();
+    let _clients: Vec<_> = (0..3).map(|name| stage.connect(name)).collect();
+    stage.add_worker();
+    process.kill().unwrap();
+    assert_eq!(stage.take(1, 3), [0, 1, 2]);
+    process.wait().unwrap();
+}
+
+#[test]
+fn a_refused_connection_goes_to_another_and_none_come_until_the_worker_is_ready() {
+    let mut stage = Stage::new(2);
+    let _first = stage.connect(0);
+    let (connection, _) = stage.take_connections(0, 1).pop().unwrap();
+    // Its name has been read; another one in its place.
+    let listener = stage.listening.id();
+    (&_first).write_all(&[100]).unwrap();
+    stage.workers[0].1.refuse(TOKEN, listener, connection);
+    assert_eq!(stage.take(1, 1), [100]);
+    let _others: Vec<_> = (1..4).map(|name| stage.connect(name)).collect();
+    assert_eq!(stage.take(1, 3), [1, 2, 3]);
+    assert!(stage.is_empty(0));
+    stage.workers[0].1.ready(TOKEN);
+    std::thread::sleep(Duration::from_millis(20));
+    let _more: Vec<_> = (4..6).map(|name| stage.connect(name)).collect();
+    assert_eq!((stage.take(0, 1).len(), stage.take(1, 1).len()), (1, 1));
+}
+
+#[test]
+fn a_worker_that_takes_nothing_is_passed_over_when_its_socket_is_full() {
+    const COUNT: usize = 200;
+    let stage = Stage::new(2);
+    let mut taken = [0; 2];
+    let mut clients = Vec::new();
+    let mut drain = |index: usize| {
+        while let Received::Connection(..) = stage.workers[index].1.receive() {
+            taken[index] += 1;
+        }
+        taken
+    };
+    for _ in 0..COUNT {
+        clients.push(stage.connect(0));
+        drain(1);
+    }
+    wait_until(|| drain(1)[1] > COUNT - 50);
+    wait_until(|| {
+        drain(1);
+        drain(0).iter().sum::<usize>() == COUNT
+    });
+    assert!((4..50).contains(&taken[0]), "{taken:?}");
+}
+
+#[test]
+fn a_worker_without_a_token_gets_one_at_a_time_until_it_has_answered() {
+    let stage = Stage::new(0);
+    let (primary, listener) = (&stage.primary, stage.listening.id());
+    let worker = primary.add_worker().unwrap().worker;
+    primary.join(listener, worker, None);
+    let _clients: Vec<_> = (0..3).map(|name| stage.connect(name)).collect();
+    let next = || {
+        let mut found = None;
+        wait_until(|| {
+            found = primary.next_event();
+            found.is_some()
+        });
+        match found {
+            Some(Event::Connection { connection, .. }) => connection,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(name_of(&next()), 0);
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(primary.next_event().is_none());
+    primary.free(listener, worker);
+    let refused = next();
+    primary.refused(listener, worker, refused);
+    // Again the second, for nobody else is there.
+    assert_eq!(name_of(&next()), 1);
+    primary.free(listener, worker);
+    assert_eq!(name_of(&next()), 2);
+}
+
+#[test]
+fn a_closed_listener_frees_its_port_at_once_and_closes_what_waits() {
+    let stage = Stage::new(1);
+    let address = stage.address;
+    let worker = stage.workers[0].0;
+    let mut client = stage.connect(0);
+    wait_until(|| {
+        stage.primary.remove_worker(worker);
+        true
+    });
+    drop(stage.listening);
+    let endpoint = Endpoint::Tcp(Some(Host::parse("127.0.0.1").unwrap()), address.port());
+    let again = listen_on(&endpoint, Options::default()).unwrap();
+    assert!(again.socket.as_raw_fd() >= 0);
+    client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    // End of file, or a reset as its byte was never read.
+    assert!(!matches!(client.read(&mut [0]), Ok(1..)));
+}
