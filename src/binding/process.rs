@@ -40,6 +40,8 @@ impl Children {
         let weak = Rc::downgrade(state);
         let check = Check::new(state.uv_loop, move || with(&weak, Children::on_check)).named("uv_check_init")?;
         poll.watch(true, false).named("uv_poll_start")?;
+        // Until there is a child: a spawn that fails must not keep the loop alive.
+        poll.set_ref(false);
         Ok(Rc::new(Self { poll, check, registry: RefCell::new(registry) }))
     }
 
