@@ -78,9 +78,13 @@ class Distributed {
   add(worker, query, reply) {
     this.workers.add(worker);
     if (this.listener < 0) return reply(this.listener, null);
-    reply(null, this.sockname === undefined ? null : { sockname: this.sockname });
-    // After the reply: a worker without a token gets its connections behind it on the same channel.
-    handoff.join(this.listener, worker, query.handoff);
+    const sockname = this.sockname === undefined ? null : { sockname: this.sockname };
+    const token = query.handoff;
+    // A worker with a token answers the reply by saying that it is ready, and must be known by then; one without
+    // gets its connections over the same channel, behind the reply.
+    if (token !== undefined) handoff.join(this.listener, worker, token);
+    reply(null, sockname);
+    if (token === undefined) handoff.join(this.listener, worker, token);
   }
 
   /** @param {any} worker */
