@@ -4,9 +4,13 @@
 //! on that environment's thread. Calls come down and return a value or a negative errno; events go up through
 //! the sink, one call each, so that ticks and microtasks run between them as between Node's own events.
 
+mod cluster;
+mod extras;
+mod ipc;
 mod process;
+mod sync;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use napi::bindgen_prelude::{FnArgs, Function, FunctionRef};
@@ -14,6 +18,7 @@ use napi::{Env, JsValue};
 use napi_derive::napi;
 
 use crate::sys::node::CallbackContext;
+use crate::sys::pidfd::Usage;
 use crate::sys::uv;
 
 /// What an event is about; `lib/native.js` has the same numbers.
@@ -22,10 +27,22 @@ use crate::sys::uv;
 pub(crate) enum Kind {
     /// (child, 0, 0): its exec worked.
     ChildStarted = 0,
-    /// (child, negative errno, 0): its exec failed.
+    /// (child, negative errno, step): its exec failed; `Step` in `sys::clone` says at what.
     ChildNotStarted = 1,
     /// (child, exit code, signal or 0): it ended. The code is -ECHILD where somebody else collected it.
     ChildExited = 2,
+    /// (channel, 1 if a message is half received, 0): messages have arrived, for `channelTake*`.
+    ChannelInput = 3,
+    /// (channel, how many, 0 or negative errno): queued messages are written, or lost.
+    ChannelWritten = 4,
+    /// (channel, 0 or negative errno, 0): nothing more will arrive.
+    ChannelEnded = 5,
+    /// (listener, worker, descriptor): a connection for a worker that gets its own over the channel.
+    ClusterConnection = 6,
+    /// (listener, negative errno, 0): accepting pauses for lack of a resource.
+    ClusterAcceptFailed = 7,
+    /// (token, descriptor, listener): in a worker, a connection to adopt or give back.
+    HandoffConnection = 8,
 }
 
 type SinkArgs = FnArgs<(u32, u32, i32, i32)>;
@@ -37,28 +54,34 @@ pub(crate) struct State {
     sink: FunctionRef<SinkArgs, ()>,
     context: CallbackContext,
     children: RefCell<Option<Rc<process::Children>>>,
+    /// What the child reported last to have ended used.
+    last_usage: Cell<Usage>,
+    channels: ipc::Channels,
+    cluster: cluster::Cluster,
 }
 
 impl State {
     /// Delivers one event to JavaScript and runs what it queued. An exception becomes `uncaughtException`.
     pub(crate) fn emit(&self, kind: Kind, id: u32, a: i32, b: i32) {
-        self.call(|| self.sink.borrow_back(&self.env)?.call((kind as u32, id, a, b).into()));
-    }
-
-    /// Runs `call` in a callback scope of this environment.
-    pub(crate) fn call(&self, call: impl FnOnce() -> napi::Result<()>) {
-        let result = self.env.run_in_scope(|| Ok(self.context.run(call)));
-        if let Ok(Some(Err(error))) = result {
-            let _ = self.env.run_in_scope(|| {
-                self.env.fatal_exception(error);
-                Ok(())
-            });
-        }
+        // An error means that the environment is ending.
+        let _ = self.env.run_in_scope(|| {
+            let env = &self.env;
+            let args = [
+                env.create_uint32(kind as u32)?.raw().cast(),
+                env.create_uint32(id)?.raw().cast(),
+                env.create_int32(a)?.raw().cast(),
+                env.create_int32(b)?.raw().cast(),
+            ];
+            self.context.call(self.sink.borrow_back(env)?.raw().cast(), &args);
+            Ok(())
+        });
     }
 
     /// Lets go of everything on the loop, before the environment ends.
     fn close(&self) {
         self.children.take();
+        self.channels.close();
+        self.cluster.close();
     }
 }
 
@@ -78,7 +101,8 @@ impl Engine {
         let context = CallbackContext::new(env.raw().cast(), name.raw().cast())
             .ok_or_else(|| napi::Error::from_reason("this host does not export Node-API's callback scopes"))?;
         let sink = sink.create_ref()?;
-        let state = Rc::new(State { env, uv_loop, sink, context, children: RefCell::default() });
+        let state = Rc::new(State { env, uv_loop, sink, context, children: RefCell::default(), last_usage: Cell::default(), channels: ipc::Channels::default(),
+            cluster: cluster::Cluster::default() });
         env.add_env_cleanup_hook(Rc::downgrade(&state), |state: Weak<State>| {
             if let Some(state) = state.upgrade() {
                 state.close();

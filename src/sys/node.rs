@@ -7,15 +7,33 @@ use std::ffi::{CStr, c_void};
 use std::ptr;
 use std::sync::OnceLock;
 
-type AsyncInit = unsafe extern "C" fn(*mut c_void, *mut c_void, *mut c_void, *mut *mut c_void) -> i32;
-type OpenScope = unsafe extern "C" fn(*mut c_void, *mut c_void, *mut c_void, *mut *mut c_void) -> i32;
-type CloseScope = unsafe extern "C" fn(*mut c_void, *mut c_void) -> i32;
+/// `napi_env`, `napi_value`, `napi_async_context` and `napi_callback_scope`: all opaque pointers.
+type Opaque = *mut c_void;
 
-struct Symbols {
-    async_init: AsyncInit,
-    open: OpenScope,
-    close: CloseScope,
+macro_rules! symbols {
+    ($($field:ident = $name:literal : $type:ty;)*) => {
+        struct Symbols { $($field: $type,)* }
+        impl Symbols {
+            fn load() -> Option<Self> {
+                // SAFETY: the types repeat js_native_api.h and node_api.h, which are ABI stable.
+                Some(Self { $($field: unsafe { std::mem::transmute::<*mut c_void, $type>(lookup($name)?) },)* })
+            }
+        }
+    };
 }
+
+symbols! {
+    async_init = c"napi_async_init": unsafe extern "C" fn(Opaque, Opaque, Opaque, *mut Opaque) -> i32;
+    open = c"napi_open_callback_scope": unsafe extern "C" fn(Opaque, Opaque, Opaque, *mut Opaque) -> i32;
+    close = c"napi_close_callback_scope": unsafe extern "C" fn(Opaque, Opaque) -> i32;
+    get_undefined = c"napi_get_undefined": unsafe extern "C" fn(Opaque, *mut Opaque) -> i32;
+    call = c"napi_call_function": unsafe extern "C" fn(Opaque, Opaque, Opaque, usize, *const Opaque, *mut Opaque) -> i32;
+    take_exception = c"napi_get_and_clear_last_exception": unsafe extern "C" fn(Opaque, *mut Opaque) -> i32;
+    fatal = c"napi_fatal_exception": unsafe extern "C" fn(Opaque, Opaque) -> i32;
+}
+
+const NAPI_OK: i32 = 0;
+const NAPI_PENDING_EXCEPTION: i32 = 10;
 
 /// Looks `name` up among the symbols the running program exports.
 pub(super) fn lookup(name: &CStr) -> Option<*mut c_void> {
@@ -26,23 +44,7 @@ pub(super) fn lookup(name: &CStr) -> Option<*mut c_void> {
 
 fn symbols() -> Option<&'static Symbols> {
     static SYMBOLS: OnceLock<Option<Symbols>> = OnceLock::new();
-    SYMBOLS
-        .get_or_init(|| {
-            let (init, open, close) = (
-                lookup(c"napi_async_init")?,
-                lookup(c"napi_open_callback_scope")?,
-                lookup(c"napi_close_callback_scope")?,
-            );
-            // SAFETY: these are Node-API functions; the types repeat js_native_api.h and node_api.h, which are ABI stable.
-            Some(unsafe {
-                Symbols {
-                    async_init: std::mem::transmute::<*mut c_void, AsyncInit>(init),
-                    open: std::mem::transmute::<*mut c_void, OpenScope>(open),
-                    close: std::mem::transmute::<*mut c_void, CloseScope>(close),
-                }
-            })
-        })
-        .as_ref()
+    SYMBOLS.get_or_init(Symbols::load).as_ref()
 }
 
 /// The async context of one environment's events.
@@ -60,22 +62,32 @@ impl CallbackContext {
         let mut context = ptr::null_mut();
         // SAFETY: `env` and `name` are live handles of this thread; `context` is written on success only.
         let status = unsafe { (symbols()?.async_init)(env, ptr::null_mut(), name, &mut context) };
-        (status == 0).then_some(Self { env, context })
+        (status == NAPI_OK).then_some(Self { env, context })
     }
 
-    /// Runs `call` as the loop runs a callback: ticks and microtasks follow when it returns.
+    /// Calls a JS function as the loop calls one: ticks and microtasks follow when it returns. What it throws
+    /// becomes `uncaughtException`, before them.
     ///
-    /// A handle scope must be open. Returns `None`, without the call, where JS cannot run any more.
-    pub fn run<R>(&self, call: impl FnOnce() -> R) -> Option<R> {
-        let symbols = symbols()?;
+    /// A handle scope must be open, and `function` and `args` be live handles in it. Does nothing where JS cannot
+    /// run any more: in a worker thread that is being terminated, say.
+    pub fn call(&self, function: *mut c_void, args: &[*mut c_void]) {
+        let Some(symbols) = symbols() else { return };
         let mut scope = ptr::null_mut();
-        // SAFETY: `env` and `context` come from `new` on this thread and live as long as the environment.
-        if unsafe { (symbols.open)(self.env, ptr::null_mut(), self.context, &mut scope) } != 0 {
-            return None;
+        // SAFETY: `env` and `context` come from `new` on this thread and live as long as the environment; the
+        // handles are live, as the caller vouches; each value is written before it is read, or the call failed.
+        unsafe {
+            if (symbols.open)(self.env, ptr::null_mut(), self.context, &mut scope) != NAPI_OK {
+                return;
+            }
+            let (mut receiver, mut result, mut thrown) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+            if (symbols.get_undefined)(self.env, &mut receiver) == NAPI_OK {
+                let status = (symbols.call)(self.env, receiver, function, args.len(), args.as_ptr(), &mut result);
+                if status == NAPI_PENDING_EXCEPTION && (symbols.take_exception)(self.env, &mut thrown) == NAPI_OK {
+                    // Refused where the thread is being terminated: nobody is left to hear of it.
+                    (symbols.fatal)(self.env, thrown);
+                }
+            }
+            (symbols.close)(self.env, scope);
         }
-        let result = call();
-        // SAFETY: closes the scope opened above, in the reverse order of opening.
-        unsafe { (symbols.close)(self.env, scope) };
-        Some(result)
     }
 }
