@@ -169,18 +169,10 @@ impl Registry {
         self.children.get(&id).ok_or(Errno::ESRCH)?.pidfd.kill(signal)
     }
 
-    /// Signals the descendants of a child and then the child itself; `None` for one that has been collected.
-    ///
-    /// Descendants first: once the child is dead they have lost their chain of parents.
+    /// Signals a child and all that came from it; `None` for one that has been collected.
     pub fn kill_tree(&self, id: u32, signal: i32) -> Option<Signalled> {
         let child = self.children.get(&id)?;
-        let mut result = tree::signal(child.pid, child.mark.as_deref(), signal);
-        match child.pidfd.kill(signal) {
-            Ok(()) => result.reached.push(child.pid),
-            Err(Errno::ESRCH) => {}
-            Err(errno) => result.failed.push((child.pid, errno)),
-        }
-        Some(result)
+        Some(tree::signal(child.pid, child.mark.as_deref(), signal, || child.pidfd.kill(signal)))
     }
 
     /// Chooses whether a child keeps the loop alive.

@@ -49,16 +49,17 @@ pub fn parse_stat(stat: &str) -> Option<Process> {
     })
 }
 
-/// The members of `root`'s tree among `all`, without `root`; `is_marked` says whether a process carries its mark.
-pub fn members(root: i32, all: &[Process], is_marked: impl Fn(i32) -> bool) -> Vec<Process> {
+/// The members of `root`'s tree among `all`, without `root`; `known` are members found before, whose parents may
+/// have died since, and `is_marked` says whether a process carries the tree's mark.
+pub fn members(root: i32, known: &[i32], all: &[Process], is_marked: impl Fn(i32) -> bool) -> Vec<Process> {
     let mut children: HashMap<i32, Vec<&Process>> = HashMap::new();
     for process in all {
         children.entry(process.parent).or_default().push(process);
     }
     let own_group = all.iter().find(|process| process.pid == root).map(|process| process.group);
-    let mut known = HashSet::from([root]);
+    let mut next: Vec<i32> = known.iter().copied().chain([root]).collect();
+    let mut known: HashSet<i32> = next.iter().copied().collect();
     let mut found: Vec<Process> = Vec::new();
-    let mut next = vec![root];
     loop {
         while let Some(pid) = next.pop() {
             for &process in children.get(&pid).into_iter().flatten() {
@@ -112,29 +113,45 @@ pub struct Signalled {
     pub failed: Vec<(i32, Errno)>,
 }
 
-/// Signals every member of `root`'s tree but `root` itself, again and again while new ones appear.
-pub fn signal(root: i32, mark: Option<&str>, signal: i32) -> Signalled {
+/// Signals every member of a tree, again and again while new ones appear; `signal_root` signals its root.
+///
+/// The root is signalled before the others, so that it ends by the signal and not because its children have gone;
+/// but after they were found, since they lose their chain of parents with it.
+pub fn signal(
+    root: i32,
+    mark: Option<&str>,
+    signal: i32,
+    signal_root: impl FnOnce() -> Result<(), Errno>,
+) -> Signalled {
     let mut result = Signalled::default();
+    let mut record = |pid: i32, outcome: Result<(), Errno>| match outcome {
+        Ok(()) => result.reached.push(pid),
+        // It ended by itself in the meantime.
+        Err(Errno::ESRCH) => {}
+        Err(errno) => result.failed.push((pid, errno)),
+    };
+    let mut signal_root = Some(signal_root);
     let mut done: HashSet<(i32, u64)> = HashSet::new();
     let own = std::process::id() as i32;
     for _ in 0..ROUNDS {
         let all = snapshot();
-        let found = members(root, &all, |pid| mark.is_some_and(|mark| pid != own && carries(pid, mark)));
+        // Of those found before only the ones that are still the same: a reused pid leads elsewhere.
+        let known: Vec<i32> =
+            all.iter().filter(|process| done.contains(&(process.pid, process.started))).map(|process| process.pid).collect();
+        let found = members(root, &known, &all, |pid| mark.is_some_and(|mark| pid != own && carries(pid, mark)));
         let fresh: Vec<Process> = found
             .into_iter()
             .filter(|process| process.pid != own && !process.is_zombie && done.insert((process.pid, process.started)))
             .collect();
-        if fresh.is_empty() {
+        let root_outcome = signal_root.take().map(|signal_root| signal_root());
+        if let Some(outcome) = root_outcome {
+            record(root, outcome);
+        } else if fresh.is_empty() {
             break;
         }
         for process in fresh {
             let is_same = || current(process.pid).is_some_and(|now| now.started == process.started);
-            match signal_if(process.pid, signal, is_same) {
-                Ok(()) => result.reached.push(process.pid),
-                // It ended by itself in the meantime.
-                Err(Errno::ESRCH) => {}
-                Err(errno) => result.failed.push((process.pid, errno)),
-            }
+            record(process.pid, signal_if(process.pid, signal, is_same));
         }
     }
     result
@@ -167,7 +184,14 @@ mod tests {
     #[test]
     fn descendants_are_found_at_any_depth_and_nothing_else() {
         let all = [process(10, 1, 1, 1), process(11, 10, 1, 1), process(12, 11, 1, 1), process(20, 1, 1, 1)];
-        assert_eq!(pids(&members(10, &all, |_| false)), [11, 12]);
+        assert_eq!(pids(&members(10, &[], &all, |_| false)), [11, 12]);
+    }
+
+    #[test]
+    fn a_member_found_before_leads_on_although_its_own_parents_have_died() {
+        let all = [process(10, 1, 1, 1), process(12, 1, 1, 1), process(13, 12, 1, 1)];
+        assert_eq!(pids(&members(10, &[], &all, |_| false)), []);
+        assert_eq!(pids(&members(10, &[12], &all, |_| false)), [13]);
     }
 
     #[test]
@@ -181,7 +205,7 @@ mod tests {
             process(15, 14, 14, 14),
             process(16, 5, 5, 5),
         ];
-        assert_eq!(pids(&members(10, &all, |_| false)), [11, 12, 13]);
-        assert_eq!(pids(&members(10, &all, |pid| pid == 14)), [11, 12, 13, 14, 15]);
+        assert_eq!(pids(&members(10, &[], &all, |_| false)), [11, 12, 13]);
+        assert_eq!(pids(&members(10, &[], &all, |pid| pid == 14)), [11, 12, 13, 14, 15]);
     }
 }
