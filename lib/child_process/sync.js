@@ -69,7 +69,8 @@ function run(options) {
       file: options.file,
       args: packStrings(options.args),
       env: options.inheritEnv && isMainThread ? undefined : packStrings(options.envPairs),
-      cwd: options.cwd || undefined,
+      // Unlike spawn, Node's spawnSync takes an empty string for a directory, which does not exist.
+      cwd: options.cwd ?? undefined,
       detached: options.detached,
       uid: options.uid ?? undefined,
       gid: options.gid ?? undefined,
