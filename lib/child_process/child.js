@@ -16,7 +16,7 @@ const { errnoException, validateArray, validateObject, validateOneOf, validateSt
 const { engine } = require('../native');
 const { setupChannel } = require('./channel');
 const { ChildHandle, pidAccessor, setPid } = require('./child_handle');
-const { nativeExtras, signalNumber, treeResult, usageObject } = require('./extras');
+const { nativeExtras, signalNumber, stepError, treeResult, usageObject } = require('./extras');
 const { pipeFromFd, pauseHandle } = require('./handles');
 const { checkPermission, packStrings } = require('./environment');
 const { getValidStdio } = require('./stdio');
@@ -168,10 +168,51 @@ function spawn(options) {
 
   checkPermission(options.file);
   const plan = stdioPlan(stdio, options[kExtraFds]);
+  const { errno, failure } = start(this, plan, options, extraEnv, extras);
+  if (errno !== 0) {
+    if (spawnTrace?.hasSubscribers) {
+      spawnTrace.error.publish({ process: this, error: failure ?? errnoException(errno, 'spawn') });
+    }
+    if (failure === undefined && !reportedByEvent.has(errno)) {
+      closePipes(plan, stdio);
+      this._handle.close();
+      this._handle = null;
+      throw errnoException(errno, 'spawn');
+    }
+    process.nextTick(onExit, this, errno, '', failure);
+    // Node gives up here too: without descriptors there are no streams.
+    if (errno === -EMFILE || errno === -ENFILE) {
+      closePipes(plan, stdio);
+      return errno;
+    }
+    setPid(this, undefined);
+  } else if (spawnTrace?.hasSubscribers) {
+    spawnTrace.end.publish({ process: this });
+  }
+
+  this.stdio = stdio.map((entry, slot) => streamOf(this, entry, slot, plan[slot]));
+  this.stdin = this.stdio[0] ?? null;
+  this.stdout = this.stdio[1] ?? null;
+  this.stderr = this.stdio[2] ?? null;
+
+  if (ipcFd !== undefined) setupChannel(this, plan[ipcFd], serialization, maybeClose);
+  return errno;
+}
+
+/**
+ * Starts the process.
+ * @param {any} child
+ * @param {Int32Array} plan
+ * @param {any} options
+ * @param {string[]} extraEnv
+ * @param {any} extras
+ * @returns {{ errno: number, failure?: Error }} a `failure` is the error of something Node has no option for
+ */
+function start(child, plan, options, extraEnv, extras) {
   const result = new Int32Array(2);
-  const args = packStrings(this.spawnargs.length === 0 ? [options.file] : this.spawnargs);
+  const args = packStrings(child.spawnargs.length === 0 ? [options.file] : child.spawnargs);
   const env = environmentOf(options);
-  let errno = engine.spawn(
+  const errno = engine.spawn(
     plan,
     result,
     options.file,
@@ -184,43 +225,22 @@ function spawn(options) {
     options.gid ?? undefined,
     extras,
   );
+  if (errno !== 0) return { errno };
 
-  const isKnown = errno === 0 && mayThrow(options, args.length + (env?.length ?? 0));
-  if (isKnown) errno = engine.settle(result[0], new Int32Array(1));
-
-  if (errno !== 0) {
-    if (spawnTrace?.hasSubscribers)
-      spawnTrace.error.publish({ process: this, error: errnoException(errno, 'spawn') });
-    if (!reportedByEvent.has(errno)) {
-      closePipes(plan, stdio);
-      this._handle.close();
-      this._handle = null;
-      throw errnoException(errno, 'spawn');
-    }
-    process.nextTick(onExit, this, errno, '');
-    // Node gives up here too: without descriptors there are no streams.
-    if (errno === -EMFILE || errno === -ENFILE) {
-      closePipes(plan, stdio);
-      return errno;
-    }
-    setPid(this, undefined);
-  } else {
-    const handle = this._handle;
-    handle.started(result[0], result[1]);
-    if (isKnown) handle.startedForSure();
-    handle.wholeTree = !!options.killTree;
-    handle.killAfter = options.killAfter ?? undefined;
-    if (options.closeGrace != null) this[kCloseGrace] = options.closeGrace;
-    if (spawnTrace?.hasSubscribers) spawnTrace.end.publish({ process: this });
+  const [id, pid] = result;
+  const isKnown = mayThrow(options, args.length + (env?.length ?? 0));
+  if (isKnown) {
+    const step = new Int32Array(1);
+    const outcome = engine.settle(id, step);
+    if (outcome !== 0) return { errno: outcome, failure: stepError(outcome, step[0], options.file) };
   }
-
-  this.stdio = stdio.map((entry, slot) => streamOf(this, entry, slot, plan[slot]));
-  this.stdin = this.stdio[0] ?? null;
-  this.stdout = this.stdio[1] ?? null;
-  this.stderr = this.stdio[2] ?? null;
-
-  if (ipcFd !== undefined) setupChannel(this, plan[ipcFd], serialization, maybeClose);
-  return errno;
+  const handle = child._handle;
+  handle.started(id, pid);
+  if (isKnown) handle.startedForSure();
+  handle.wholeTree = !!options.killTree;
+  handle.killAfter = options.killAfter ?? undefined;
+  if (options.closeGrace != null) child[kCloseGrace] = options.closeGrace;
+  return { errno };
 }
 
 /**
