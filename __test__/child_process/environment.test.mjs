@@ -1,0 +1,17 @@
+import { describe, expect, test } from 'vitest';
+
+import { fixture, runScript } from '../helpers/run_script.mjs';
+
+describe.each(['node', 'rcluster'])('%s', (module) => {
+  test('children of a worker thread get the environment of the worker', async () => {
+    const { stdout, stderr, code } = await runScript(fixture('worker_environment.cjs'), { module });
+    expect(stderr).toBe('');
+    expect(stdout.trim().split('\n')).toEqual([
+      'main main yes', 'main main yes', 'main bare 0',
+      'copy main yes', 'copy main yes', 'copy bare 0',
+      'own worker', 'own worker', 'own bare 0',
+      'shared main yes', 'shared main yes', 'shared bare 0',
+    ]); // prettier-ignore
+    expect(code).toBe(0);
+  });
+});
