@@ -8,7 +8,17 @@ const util = require('node:util');
 
 const nodeMajor = Number(process.versions.node.split('.', 1)[0]);
 
-const typeNames = ['string', 'function', 'number', 'object', 'Function', 'Object', 'boolean', 'bigint', 'symbol'];
+const typeNames = [
+  'string',
+  'function',
+  'number',
+  'object',
+  'Function',
+  'Object',
+  'boolean',
+  'bigint',
+  'symbol',
+];
 const className = /^[A-Z][a-zA-Z0-9]*$/;
 
 /** Class and message of each code. @type {Record<string, [ErrorConstructor, (...args: any[]) => string]>} */
@@ -118,10 +128,12 @@ function describeArgType(name, expected, actual) {
   }
 
   const parts = [];
-  if (types.length > 0) parts.push(`${types.length > 1 ? 'one of type' : 'of type'} ${formatList(types, 'or')}`);
+  if (types.length > 0)
+    parts.push(`${types.length > 1 ? 'one of type' : 'of type'} ${formatList(types, 'or')}`);
   if (instances.length > 0) parts.push(`an instance of ${formatList(instances, 'or')}`);
   if (others.length > 1) parts.push(`one of ${formatList(others, 'or')}`);
-  else if (others.length === 1) parts.push(others[0].toLowerCase() === others[0] ? others[0] : `an ${others[0]}`);
+  else if (others.length === 1)
+    parts.push(others[0].toLowerCase() === others[0] ? others[0] : `an ${others[0]}`);
 
   const subject = name.endsWith(' argument') ? name : `"${name}" ${argumentOrProperty(name)}`;
   return `The ${subject} must be ${parts.join(' or ')}. Received ${describeReceived(actual)}`;
@@ -250,12 +262,14 @@ function accessDenied(file) {
 
 /** @param {unknown} value @param {string} name */
 function validateString(value, name) {
-  if (typeof value !== 'string') throw makeCoded('ERR_INVALID_ARG_TYPE', [name, 'string', value], validateString);
+  if (typeof value !== 'string')
+    throw makeCoded('ERR_INVALID_ARG_TYPE', [name, 'string', value], validateString);
 }
 
 /** @param {unknown} value @param {string} name */
 function validateBoolean(value, name) {
-  if (typeof value !== 'boolean') throw makeCoded('ERR_INVALID_ARG_TYPE', [name, 'boolean', value], validateBoolean);
+  if (typeof value !== 'boolean')
+    throw makeCoded('ERR_INVALID_ARG_TYPE', [name, 'boolean', value], validateBoolean);
 }
 
 /** @param {unknown} value @param {string} name */
@@ -286,8 +300,10 @@ function validateOneOf(value, name, allowed) {
 
 /** @param {any} value @param {string} name @param {number} [min] @param {number} [max] */
 function validateInteger(value, name, min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INTEGER) {
-  if (typeof value !== 'number') throw makeCoded('ERR_INVALID_ARG_TYPE', [name, 'number', value], validateInteger);
-  if (!Number.isInteger(value)) throw makeCoded('ERR_OUT_OF_RANGE', [name, 'an integer', value], validateInteger);
+  if (typeof value !== 'number')
+    throw makeCoded('ERR_INVALID_ARG_TYPE', [name, 'number', value], validateInteger);
+  if (!Number.isInteger(value))
+    throw makeCoded('ERR_OUT_OF_RANGE', [name, 'an integer', value], validateInteger);
   if (value < min || value > max) {
     throw makeCoded('ERR_OUT_OF_RANGE', [name, `>= ${min} && <= ${max}`, value], validateInteger);
   }
@@ -295,7 +311,8 @@ function validateInteger(value, name, min = Number.MIN_SAFE_INTEGER, max = Numbe
 
 /** @param {any} value @param {string} name @param {number} min */
 function validateNumber(value, name, min) {
-  if (typeof value !== 'number') throw makeCoded('ERR_INVALID_ARG_TYPE', [name, 'number', value], validateNumber);
+  if (typeof value !== 'number')
+    throw makeCoded('ERR_INVALID_ARG_TYPE', [name, 'number', value], validateNumber);
   if (value < min || Number.isNaN(value)) {
     throw makeCoded('ERR_OUT_OF_RANGE', [name, `>= ${min}`, value], validateNumber);
   }

@@ -10,7 +10,9 @@ test('errors print as Node prints them, and their stacks start outside our helpe
   );
   expect(actual.stderr).toBe(expected.stderr);
   expect(actual.stdout).toBe(expected.stdout);
-  expect(actual.stdout).toContain('TypeError [ERR_INVALID_ARG_TYPE]: The "file" argument must be of type string.');
+  expect(actual.stdout).toContain(
+    'TypeError [ERR_INVALID_ARG_TYPE]: The "file" argument must be of type string.',
+  );
 });
 
 test('arguments with a shell are warned of once, on the lines that do', async () => {

@@ -14,7 +14,9 @@ const run = (module, execArgv) => runScript(fixture('permission.cjs'), { module,
 describe.each([
   ['children forbidden', common],
   ['children allowed', [...common, '--allow-child-process', '--allow-fs-write=/tmp']],
-  ...(nodeMajor >= 24 ? [['only watched', ['--permission-audit', '--allow-fs-read=*', '--no-warnings']]] : []),
+  ...(nodeMajor >= 24
+    ? [['only watched', ['--permission-audit', '--allow-fs-read=*', '--no-warnings']]]
+    : []),
 ])('%s', (_, execArgv) => {
   test('as Node has it', async () => {
     const [expected, actual] = await Promise.all([run('node', execArgv), run('rcluster', execArgv)]);

@@ -32,7 +32,7 @@ test('children of Node and of ours that end meanwhile are reported, each once', 
   }
 });
 
-test('it runs beside Node\'s own spawnSync, and a SIGCHLD listener hears of both', async () => {
+test("it runs beside Node's own spawnSync, and a SIGCHLD listener hears of both", async () => {
   let heard = 0;
   const listener = () => heard++;
   process.on('SIGCHLD', listener);
@@ -69,7 +69,7 @@ test('many in a row, each with its own outcome', () => {
   }
 });
 
-describe('stdio that Node\'s spawnSync ends the whole process on', () => {
+describe("stdio that Node's spawnSync ends the whole process on", () => {
   test('overlapped is a pipe', () => {
     const { output } = ours.spawnSync('echo', ['out'], { stdio: 'overlapped', encoding: 'utf8' });
     expect(output).toEqual([null, 'out\n', '']);

@@ -86,7 +86,8 @@ describe.each(optionNames)('option %s', (name) => {
   });
 
   test.each(cases)('of spawnSync being %s', (_, value) => {
-    if (!skipped(value)) expectSame((module) => module.spawnSync('true', [], { stdio: 'ignore', [name]: value }));
+    if (!skipped(value))
+      expectSame((module) => module.spawnSync('true', [], { stdio: 'ignore', [name]: value }));
   });
 
   test.each(cases)('of execFile being %s', (_, value) => {
@@ -227,7 +228,8 @@ describe('ChildProcess.prototype.spawn', () => {
 });
 
 test('names and lengths of the functions', () => {
-  const describeAll = (module) => Object.keys(module).map((key) => [key, module[key].name, module[key].length]);
+  const describeAll = (module) =>
+    Object.keys(module).map((key) => [key, module[key].name, module[key].length]);
   expect(describeAll(ours)).toEqual(describeAll(nodeChildProcess));
 });
 

@@ -25,7 +25,9 @@ export function shapeOf(error) {
     text: String(error),
     name,
     message,
-    properties: Object.fromEntries(Object.keys(error).map((key) => [key, error[key] === error ? 'itself' : error[key]])),
+    properties: Object.fromEntries(
+      Object.keys(error).map((key) => [key, error[key] === error ? 'itself' : error[key]]),
+    ),
   };
 }
 

@@ -61,7 +61,12 @@ describe.each(both)('%s', (name, module) => {
   test('a promise of exec has the child, and its rejection the outputs', async () => {
     const promise = promisify(exec)('echo out; echo err >&2; exit 2');
     expect(promise.child).toBeInstanceOf(module.ChildProcess);
-    await expect(promise).rejects.toMatchObject({ code: 2, stdout: 'out\n', stderr: 'err\n', cmd: expect.any(String) });
+    await expect(promise).rejects.toMatchObject({
+      code: 2,
+      stdout: 'out\n',
+      stderr: 'err\n',
+      cmd: expect.any(String),
+    });
     expect(await promisify(execFile)('echo', ['out'])).toEqual({ stdout: 'out\n', stderr: '' });
     expect(() => promisify(exec)('a\0b')).toThrow('null bytes');
   });

@@ -10,7 +10,9 @@ import { both, ours } from './both.mjs';
 async function eventsOf(child) {
   const events = [];
   for (const name of ['spawn', 'error', 'exit', 'close']) {
-    child.on(name, (...args) => events.push([name, ...args.map((arg) => (arg instanceof Error ? arg.name : arg))]));
+    child.on(name, (...args) =>
+      events.push([name, ...args.map((arg) => (arg instanceof Error ? arg.name : arg))]),
+    );
   }
   await new Promise((resolve) => child.once('close', resolve));
   return events;
@@ -47,7 +49,11 @@ describe.each(both)('%s', (name, { ChildProcess, fork, spawn }) => {
     const reason = new Error('enough');
     controller.abort(reason);
     const [error] = await failed;
-    expect(error).toMatchObject({ name: 'AbortError', code: 'ABORT_ERR', message: 'The operation was aborted' });
+    expect(error).toMatchObject({
+      name: 'AbortError',
+      code: 'ABORT_ERR',
+      message: 'The operation was aborted',
+    });
     expect(error.cause).toBe(reason);
     expect(error.constructor.name).toBe('AbortError');
     expect(await ended).toEqual([null, 'SIGINT']);
@@ -85,7 +91,13 @@ describe.each(both)('%s', (name, { ChildProcess, fork, spawn }) => {
   });
 
   test('fork takes a signal and a time-out too', async () => {
-    const child = fork('-e', [], { execArgv: [], timeout: 1, stdio: 'ignore', execPath: '/bin/cat', signal: undefined });
+    const child = fork('-e', [], {
+      execArgv: [],
+      timeout: 1,
+      stdio: 'ignore',
+      execPath: '/bin/cat',
+      signal: undefined,
+    });
     expect(child).toBeInstanceOf(ChildProcess);
     expect(child).toBeInstanceOf(EventEmitter);
     await event(child, 'exit');

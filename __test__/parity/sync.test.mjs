@@ -39,7 +39,10 @@ describe('spawnSync gives what Node gives', () => {
     ['empty input', ['cat', { input: '' }]],
     ['input that is ignored', ['cat', { input: 'text', stdio: ['ignore', 'pipe', 'pipe'] }]],
     ['input nobody reads', ['true', { input: Buffer.alloc(3_000_000) }]],
-    ['more slots than three', ['sh', ['-c', 'echo four >&4'], { stdio: ['pipe', 'pipe', 'pipe', null, 'pipe'] }]],
+    [
+      'more slots than three',
+      ['sh', ['-c', 'echo four >&4'], { stdio: ['pipe', 'pipe', 'pipe', null, 'pipe'] }],
+    ],
     ['fewer slots than three', ['sh', ['-c', 'echo out; echo err >&2'], { stdio: ['ignore'] }]],
     ['ignored slots', ['sh', ['-c', 'echo out'], { stdio: 'ignore' }]],
     ['bytes as an entry, which Node forgets', ['true', { stdio: [Buffer.from('x'), 'pipe', 'pipe'] }]],
@@ -50,7 +53,10 @@ describe('spawnSync gives what Node gives', () => {
     ['an empty working directory', ['true', { cwd: '' }]],
     ['a closed descriptor', ['true', { stdio: [0, 1, 987] }]],
     ['an empty environment', ['/usr/bin/env', { env: {} }]],
-    ['an environment', ['/usr/bin/env', { env: { A: 'b', EMPTY: '', GONE: undefined, NUMBER: 1, NULL: null } }]],
+    [
+      'an environment',
+      ['/usr/bin/env', { env: { A: 'b', EMPTY: '', GONE: undefined, NUMBER: 1, NULL: null } }],
+    ],
     ['an inherited environment', ['/usr/bin/env', { env: Object.create({ INHERITED: 'yes' }) }]],
     ['arguments that are no strings', ['echo', [1, null, undefined, true, { toString: () => 'object' }]]],
     ['arguments in other scripts', ['echo', ['ünïcode', '日本', '\u{1f600}', '\ud800']]],
@@ -64,7 +70,10 @@ describe('spawnSync gives what Node gives', () => {
     ['maxBuffer just below', ['sh', ['-c', 'printf 12345; exec sleep 10'], { maxBuffer: 4 }]],
     ['maxBuffer 0, which is no limit', ['printf', ['12345'], { maxBuffer: 0 }]],
     ['maxBuffer Infinity', ['printf', ['12345'], { maxBuffer: Infinity }]],
-    ['maxBuffer of both outputs', ['sh', ['-c', 'printf 123; sleep 0.1; printf 456 >&2; exec sleep 10'], { maxBuffer: 5 }]],
+    [
+      'maxBuffer of both outputs',
+      ['sh', ['-c', 'printf 123; sleep 0.1; printf 456 >&2; exec sleep 10'], { maxBuffer: 5 }],
+    ],
     ['a timeout', ['sleep', ['10'], { timeout: 50 }]],
     ['a timeout with a signal', ['sleep', ['10'], { timeout: 50, killSignal: 'SIGINT' }]],
     ['a timeout with a signal number', ['sleep', ['10'], { timeout: 50, killSignal: 9 }]],
@@ -166,7 +175,9 @@ describe.each(both)('%s', (name, { execFileSync, execSync, spawnSync }) => {
   });
 
   test('a child that ignores the signal of its timeout is waited for', () => {
-    const { error, status } = spawnSync('sh', ['-c', 'trap "" TERM; echo; sleep 0.3; exit 7'], { timeout: 100 });
+    const { error, status } = spawnSync('sh', ['-c', 'trap "" TERM; echo; sleep 0.3; exit 7'], {
+      timeout: 100,
+    });
     expect(error.code).toBe('ETIMEDOUT');
     expect(status).toBe(7);
   });
@@ -177,7 +188,11 @@ describe.each(both)('%s', (name, { execFileSync, execSync, spawnSync }) => {
   });
 
   test('the options given are left as they are', () => {
-    const options = Object.freeze({ input: 'x', stdio: Object.freeze(['pipe', 'pipe', 'pipe']), env: Object.freeze({}) });
+    const options = Object.freeze({
+      input: 'x',
+      stdio: Object.freeze(['pipe', 'pipe', 'pipe']),
+      env: Object.freeze({}),
+    });
     expect(spawnSync('/bin/cat', options).status).toBe(0);
   });
 });

@@ -53,7 +53,13 @@ function checkPermission(file) {
 
 /** The flags of the permission model, which a child gets through NODE_OPTIONS. */
 function permissionFlags() {
-  const flags = ['--allow-fs-read', '--allow-fs-write', '--allow-addons', '--allow-child-process', '--allow-wasi'];
+  const flags = [
+    '--allow-fs-read',
+    '--allow-fs-write',
+    '--allow-addons',
+    '--allow-child-process',
+    '--allow-wasi',
+  ];
   flags.push('--allow-worker', '--permission');
   if (nodeMajor >= 24) flags.push('--allow-inspector', '--allow-openssl-store');
   if (nodeMajor >= 26) flags.push('--allow-net', '--allow-ffi');
@@ -69,11 +75,17 @@ function permissionNodeOptions(nodeOptions, args) {
   if (permission === undefined || nodeMajor < 22 || (isAuditOnly && nodeMajor < 26)) return undefined;
   const given = nodeMajor < 24 ? ['--permission'] : ['--permission', '--permission-audit'];
   if (given.some((flag) => args.includes(flag))) return undefined;
-  if (nodeMajor < 24 ? nodeOptions?.includes('--permission') : hasPermissionFlag((nodeOptions ?? '').split(/\s+/), given)) {
+  if (
+    nodeMajor < 24
+      ? nodeOptions?.includes('--permission')
+      : hasPermissionFlag((nodeOptions ?? '').split(/\s+/), given)
+  ) {
     return undefined;
   }
   const flags = permissionFlags();
-  const copied = process.execArgv.flatMap((arg) => flags.filter((flag) => arg.startsWith(flag)).map(() => arg));
+  const copied = process.execArgv.flatMap((arg) =>
+    flags.filter((flag) => arg.startsWith(flag)).map(() => arg),
+  );
   if (copied.length === 0) return undefined;
   return [...(nodeOptions ? [nodeOptions] : []), ...copied].join(' ');
 }
@@ -90,6 +102,7 @@ function environmentPairs(given, args) {
   const nodeOptions = permissionNodeOptions(env.NODE_OPTIONS, args);
   if (env === genuineEnv && nodeOptions === undefined) return undefined;
 
+  /** @type {string[]} */
   const pairs = [];
   /** @param {string} name @param {any} value */
   const add = (name, value) => {

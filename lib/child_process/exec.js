@@ -89,7 +89,8 @@ function execFile(file, args, options, callback) {
  */
 function observe(child, { file, args, options, callback }) {
   const { killSignal, maxBuffer, timeout } = options;
-  const encoding = options.encoding !== 'buffer' && Buffer.isEncoding(options.encoding) ? options.encoding : null;
+  const encoding =
+    options.encoding !== 'buffer' && Buffer.isEncoding(options.encoding) ? options.encoding : null;
   const readStdout = collect(child.stdout, encoding, maxBuffer, () => onFull('stdout'));
   const readStderr = collect(child.stderr, encoding, maxBuffer, () => onFull('stderr'));
   const timer = timeout > 0 ? setTimeout(kill, timeout) : undefined;
@@ -201,10 +202,13 @@ function addPromisified(run) {
       [resolve, reject] = functions;
     });
     // Outside the promise: bad arguments throw, they do not reject.
-    const child = run(...args, (/** @type {any} */ error, /** @type {any} */ stdout, /** @type {any} */ stderr) => {
-      if (error === null) resolve({ stdout, stderr });
-      else reject(Object.assign(error, { stdout, stderr }));
-    });
+    const child = run(
+      ...args,
+      (/** @type {any} */ error, /** @type {any} */ stdout, /** @type {any} */ stderr) => {
+        if (error === null) resolve({ stdout, stderr });
+        else reject(Object.assign(error, { stdout, stderr }));
+      },
+    );
     return Object.assign(promise, { child });
   };
   // An anonymous function before Node 22.

@@ -31,7 +31,7 @@ function spawn(file, args, options) {
   validateAbortSignal(signal, 'options.signal');
   const killSignal = validatedKillSignal(options.killSignal);
 
-  const child = new ChildProcess();
+  const child = new /** @type {any} */ (ChildProcess)();
   if (debug.enabled) debug('spawn', options);
   const errno = child.spawn(options);
 

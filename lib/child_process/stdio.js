@@ -68,7 +68,9 @@ function entryOf(value, slot) {
       return { type: 'inherit', fd: slot };
   }
   if (typeof wanted === 'number') {
-    return wanted < 0 ? { type: 'pipe', readable: slot === 0, writable: slot !== 0 } : { type: 'fd', fd: wanted };
+    return wanted < 0
+      ? { type: 'pipe', readable: slot === 0, writable: slot !== 0 }
+      : { type: 'fd', fd: wanted };
   }
   if (typeof wanted.fd === 'number') return { type: 'fd', fd: wanted.fd };
   const handle = typeof wanted === 'object' || typeof wanted === 'function' ? findHandle(wanted) : undefined;

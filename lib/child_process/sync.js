@@ -54,7 +54,8 @@ function inputOf(entry) {
 
 /** @param {{ error: number, step: number }} native @param {any} options */
 function errorOf(native, { file, args }) {
-  const error = stepError(native.error, native.step, file) ?? errnoException(native.error, `spawnSync ${file}`);
+  const error =
+    stepError(native.error, native.step, file) ?? errnoException(native.error, `spawnSync ${file}`);
   error.path = file;
   error.spawnargs = args.slice(1);
   return error;
@@ -98,7 +99,7 @@ function run(options) {
  * Node's child_process.spawnSync.
  * @param {any} file
  * @param {any} args
- * @param {any} options
+ * @param {any} [options]
  */
 function spawnSync(file, args, options) {
   options = { __proto__: null, maxBuffer: MAX_BUFFER, ...normalizeSpawnArguments(file, args, options) };

@@ -135,7 +135,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn to_the_end(&mut self) {
+    fn run_out(&mut self) {
         // Mostly there is room at once, and there is an end of file to be sent.
         for index in 0..self.pipes.len() {
             if matches!(self.pipes[index].work, Work::Write { .. }) {
@@ -258,7 +258,7 @@ pub fn run(command: Command, inputs: &[Option<&[u8]>], limits: Limits) -> OsResu
         exit: None,
         has_ended: false,
     };
-    run.to_the_end();
+    run.run_out();
     // The child is gone, so this does not wait; asked now, not earlier, to spare one wake-up.
     let failure = spawning.settled().err();
     let mut output = vec![None; slots];
