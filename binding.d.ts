@@ -11,25 +11,179 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 
 /** The native side of one environment. */
 export declare class Engine {
+  /** Binds, listens, and has the accept thread accept: `code` is the listener's number. */
+  clusterListen(options: Listen): Listened
+  /** Binds only: `code` is a descriptor that belongs to the caller. */
+  clusterBind(options: Listen): Listened
+  /** Closes a listener, at once. */
+  clusterUnlisten(listener: number): void
+  /**
+   * Makes the hand-off socket for a worker about to be started: its number, the descriptor it is to inherit
+   * (which stays the engine's), and the inode by which it will know it. Below 0 the first is an errno.
+   */
+  clusterAddWorker(): Array<number>
+  /** Has the accept thread see for itself when a worker ends; 0 or a negative errno. */
+  clusterWatchWorker(worker: number, pid: number): number
+  /** Forgets a worker that has ended. */
+  clusterRemoveWorker(worker: number): void
+  /** Takes back the connections that a worker has not taken yet, for others. */
+  clusterTakeBack(worker: number): void
+  /** Adds a worker to a listener; `token` below 0 for one that gets its connections over the channel. */
+  clusterJoin(listener: number, worker: number, token: number): void
+  /** Removes a worker from a listener. */
+  clusterLeave(listener: number, worker: number): void
+  /** A worker has taken the connection it got over the channel. */
+  clusterFree(listener: number, worker: number): void
+  /** A worker has not taken the connection it got over the channel. `fd` stays the caller's. */
+  clusterRefused(listener: number, worker: number, fd: number): void
+  /** In a worker: takes over the inherited hand-off socket; 0 or a negative errno. */
+  handoffOpen(fd: number, inode: number): number
+  /** In a worker: the server of `token` takes connections from now on. */
+  handoffReady(token: number): void
+  /** In a worker: gives back a connection, for another; no more come for `token` until it is ready again. */
+  handoffRefuse(token: number, fd: number, listener: number): void
+  /** Signals a child and everything that came from it; null once the child has been collected. */
+  killTree(id: number, signal: number): TreeSignalled | null
+  /**
+   * What the child that has just been reported to have ended used: user and system time in microseconds, peak
+   * memory in KiB, minor and major faults, blocks in and out, voluntary and involuntary context switches.
+   */
+  lastUsage(): Array<number>
+  /** What a running child has used so far, in the order of `lastUsage`; empty where /proc does not tell. */
+  liveUsage(pid: number): Array<number>
+  /** This process's own peak memory in KiB: what `lastUsage` gives as peak of any child is never below it. */
+  ownPeak(): number
+  /**
+   * Makes a message channel of a stream socket, whose descriptor it owns from now on; returns its id, or a
+   * negative errno. Starts referenced.
+   */
+  channelOpen(fd: number, advanced: boolean): number
+  /**
+   * Writes one line, to which it adds the newline. `fd` goes with it unless negative; the caller keeps its own.
+   * Returns 0 if it is written, 1 if it is queued, else a negative errno.
+   */
+  channelWriteLine(id: number, line: string, fd: number): number
+  /** Writes one frame, its length included, as `channelWriteLine` does. */
+  channelWriteFrame(id: number, frame: Buffer, fd: number): number
+  /** Bytes queued. */
+  channelQueued(id: number): number
+  /** Whether part of a message has arrived. */
+  channelIsPartial(id: number): boolean
+  /** Takes the lines that have arrived, each with its newline. */
+  channelTakeLines(id: number): string | null
+  /** Takes the frames that have arrived, each with its length. */
+  channelTakeFrames(id: number): Buffer | null
+  /** Takes the oldest handle received that no message has claimed, if it is of a kind that Node knows. */
+  channelTakeHandle(id: number): ReceivedHandle | null
+  /** Chooses whether a channel keeps the event loop alive. */
+  channelSetRef(id: number, on: boolean): void
+  /** The channel's descriptor, or a negative errno. */
+  channelFd(id: number): number
+  /** Closes a channel; what is queued is lost. */
+  channelClose(id: number): void
   /**
    * Starts a child without waiting for its exec.
    *
+   * Arguments by position, not in an object: reading eleven properties takes as long as half the clone.
    * `stdio` says for each descriptor of the child: -1 ignore, -2 pipe, else a descriptor of this process;
    * each -2 is replaced by this side's end. `result` receives the child's id and pid. Returns 0 or a
    * negative errno; on an error the ends of pipes not made are left at -2.
    */
-  spawn(options: SpawnOptions, stdio: Int32Array, result: Int32Array): number
+  spawn(stdio: Int32Array, result: Int32Array, file: string, args: string, env: string | undefined | null, extraEnv: string | undefined | null, cwd: string | undefined | null, detached: boolean, uid?: number | undefined | null, gid?: number | undefined | null, extras?: SpawnExtras | undefined | null): number
   /**
-   * Waits until the outcome of a child's exec is known: 0, or the negative errno of its failure. 1 if it was
-   * known already, and so has been reported.
+   * Waits until the outcome of a child's exec is known: 0, or the negative errno of its failure, with what the
+   * child was doing in `step[0]`. 1 if it was known already, and so has been reported.
    */
-  settle(id: number): number
+  settle(id: number, step: Int32Array): number
   /** Sends a signal to a child; returns 0 or a negative errno. */
   kill(id: number, signal: number): number
   /** Chooses whether a child keeps the event loop alive. */
   setRef(id: number, on: boolean): void
+  /**
+   * Runs a child to its end. `stdio` as for `spawn`; `inputs` has what is to be written, by slot: a pipe
+   * with an input, be it empty, is written to, any other is read.
+   */
+  spawnSync(options: SpawnOptions, stdio: Int32Array, inputs: Array<Uint8Array | undefined | null>, limits: SyncLimits): SyncResult
   /** Makes the engine; every event is delivered as `sink(kind, id, a, b)`. */
   constructor(sink: (arg: SinkArgs) => void)
+}
+
+/** What a worker asks to listen on: a descriptor, a path, or a host and port. */
+export interface Listen {
+  /** A descriptor of this process, which is taken over. */
+  fd?: number
+  /** A path, or an abstract name after a NUL. */
+  path?: string
+  /** A numeric address; every address if absent. */
+  host?: string
+  /** The port. */
+  port?: number
+  /** For datagrams. */
+  udp?: boolean
+  /** libuv's bind flags. */
+  flags?: number
+  /** Connections that may wait in the kernel. */
+  backlog?: number
+  /** Everybody may read the path. */
+  readableAll?: boolean
+  /** Everybody may write the path. */
+  writableAll?: boolean
+}
+
+/** What came of it. */
+export interface Listened {
+  /** A listener or a descriptor; below 0 an errno. */
+  code: number
+  /** `tcp`, `pipe` or `udp`. */
+  kind?: string
+  /** The address bound to. */
+  address?: string
+  /** The port bound to. */
+  port?: number
+}
+
+/** A handle that came with a message. */
+export interface ReceivedHandle {
+  /** The descriptor, the caller's from now on. */
+  fd: number
+  /** 'tcp', 'pipe' or 'udp'. */
+  kind: string
+}
+
+/** A limit for `SpawnExtras`. */
+export interface Rlimit {
+  /** `RLIMIT_*`. */
+  resource: number
+  /** In force; negative for no limit. */
+  soft: number
+  /** Upper bound of it; negative for no limit. */
+  hard: number
+}
+
+/** Set in the child before its exec. */
+export interface SpawnExtras {
+  /** Supplementary groups. */
+  groups?: Array<number>
+  /** Killed when this process ends. */
+  dieWithParent?: boolean
+  /** Resource limits. */
+  limits?: Array<Rlimit>
+  /** Niceness, -20 to 19. */
+  nice?: number
+  /** I/O priority: class << 13 | level. */
+  ioPriority?: number
+  /** Processors, by number. */
+  affinity?: Array<number>
+  /** -1000 to 1000. */
+  oomScoreAdj?: number
+  /** File mode creation mask. */
+  umask?: number
+  /** Directory of the cgroup to enter. */
+  cgroup?: string
+  /** Close what is not in `stdio`. */
+  closeFds?: boolean
+  /** Marks the child's descendants in their environment. */
+  mark?: string
 }
 
 /** What to run. Strings of a list each end in NUL, one after the other. */
@@ -50,4 +204,42 @@ export interface SpawnOptions {
   uid?: number
   /** Group to become. */
   gid?: number
+  /** What Node has no option for. */
+  extras?: SpawnExtras
+}
+
+/** What ends a child early. */
+export interface SyncLimits {
+  /** Milliseconds it may take; 0 is no limit. */
+  timeout: number
+  /** Bytes it may write; 0 is no limit. */
+  maxBuffer: number
+  /** Signal sent where it exceeds one of them. */
+  killSignal: number
+}
+
+/** How it went, in the terms of Node's own `spawnSync`. */
+export interface SyncResult {
+  /** 0, or a negative errno. */
+  error: number
+  /** What the child was doing when it gave up before its exec: 0 for the exec itself. */
+  step: number
+  /** Exit code, where it exited. */
+  status?: number
+  /** Signal number, where one ended it. */
+  signal?: number
+  /** By slot: what a pipe gave, or null. Absent where no child was started. */
+  output?: Array<Buffer | null>
+  /** Process id, 0 where no child was started. */
+  pid: number
+}
+
+/** What `killTree` did. */
+export interface TreeSignalled {
+  /** Processes that got the signal. */
+  pids: Array<number>
+  /** Processes that could not be signalled. */
+  failed: Array<number>
+  /** Why not: negative errnos, in the order of `failed`. */
+  errnos: Array<number>
 }

@@ -6,7 +6,17 @@
 const binding = require('../binding.js');
 
 /** What a native event is about; the same numbers as `Kind` in src/binding/mod.rs. */
-const kinds = Object.freeze({ CHILD_STARTED: 0, CHILD_NOT_STARTED: 1, CHILD_EXITED: 2 });
+const kinds = Object.freeze({
+  CHILD_STARTED: 0,
+  CHILD_NOT_STARTED: 1,
+  CHILD_EXITED: 2,
+  CHANNEL_INPUT: 3,
+  CHANNEL_WRITTEN: 4,
+  CHANNEL_ENDED: 5,
+  CLUSTER_CONNECTION: 6,
+  CLUSTER_ACCEPT_FAILED: 7,
+  HANDOFF_CONNECTION: 8,
+});
 
 /** @type {Array<(id: number, a: number, b: number) => void>} */
 const handlers = [];

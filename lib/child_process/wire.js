@@ -14,7 +14,7 @@ const serialization = require('./serialization');
 /** Open wires by the engine's id. @type {Map<number, Wire>} */
 const open = new Map();
 
-on(kinds.CHANNEL_INPUT, (id, isPartial) => open.get(id)?.input(isPartial === 1));
+on(kinds.CHANNEL_INPUT, (id) => open.get(id)?.input());
 on(kinds.CHANNEL_WRITTEN, (id, count, errno) => open.get(id)?.written(count, errno));
 on(kinds.CHANNEL_ENDED, (id) => open.get(id)?.ended());
 
@@ -42,8 +42,6 @@ class Wire {
     this.events = events;
     /** Events run in the asynchronous context the channel was made in. */
     this.resource = new AsyncResource('PIPEWRAP');
-    /** Whether part of a message has arrived. */
-    this.isPartial = false;
     /** Of the messages queued, in order. @type {Array<((error: Error | null) => void) | undefined>} */
     this.callbacks = [];
     this.isReferenced = true;
@@ -55,6 +53,11 @@ class Wire {
   /** The descriptor; negative once closed. */
   get fd() {
     return engine.channelFd(this.id);
+  }
+
+  /** Whether part of a message has arrived. */
+  get isPartial() {
+    return engine.channelIsPartial(this.id);
   }
 
   /** Bytes queued. */
@@ -107,9 +110,7 @@ class Wire {
     for (const callback of lost) process.nextTick(callback, errnoException(-os.constants.errno.ECANCELED, 'write'));
   }
 
-  /** @param {boolean} isPartial */
-  input(isPartial) {
-    this.isPartial = isPartial;
+  input() {
     this.resource.runInAsyncScope(this.read, this);
   }
 
@@ -130,7 +131,6 @@ class Wire {
   }
 
   ended() {
-    this.isPartial = false;
     this.resource.runInAsyncScope(this.events.onEnd);
   }
 }

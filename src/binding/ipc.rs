@@ -12,7 +12,7 @@ use napi_derive::napi;
 use nix::errno::Errno;
 
 use super::{Engine, Kind, State};
-use crate::ipc::channel::{Channel, READ_SIZE, Written};
+use crate::ipc::channel::{Channel, Ending, READ_SIZE, Written};
 use crate::ipc::frame::Framing;
 use crate::ipc::handle::HandleKind;
 use crate::sys::fd;
@@ -72,9 +72,9 @@ impl Channels {
         if ready.readable
             && let Some(open) = self.get(id)
         {
-            let (has_messages, is_partial, ending) = self.read(&open, ready.hangup);
+            let (has_messages, ending) = self.read(&open, ready.hangup);
             if has_messages {
-                state.emit(Kind::ChannelInput, id, i32::from(is_partial), 0);
+                state.emit(Kind::ChannelInput, id, 0, 0);
             }
             if let Some(ending) = ending
                 && self.get(id).is_some()
@@ -86,13 +86,12 @@ impl Channels {
         }
     }
 
-    fn read(&self, open: &Open, hangup: bool) -> (bool, bool, Option<Result<(), Errno>>) {
+    fn read(&self, open: &Open, hangup: bool) -> (bool, Option<Ending>) {
         let mut buffer = self.buffer.borrow_mut();
         buffer.resize(READ_SIZE, 0);
         let mut channel = open.channel.borrow_mut();
         let ending = channel.read(&mut buffer, hangup);
-        let decoder = channel.decoder();
-        (!decoder.whole().is_empty(), decoder.is_partial(), ending)
+        (!channel.decoder().whole().is_empty(), ending)
     }
 }
 
@@ -169,6 +168,12 @@ impl Engine {
     #[napi]
     pub fn channel_queued(&self, id: u32) -> u32 {
         self.state.channels.get(id).map_or(0, |open| open.channel.borrow().queued() as u32)
+    }
+
+    /// Whether part of a message has arrived.
+    #[napi]
+    pub fn channel_is_partial(&self, id: u32) -> bool {
+        self.state.channels.get(id).is_some_and(|open| open.channel.borrow_mut().decoder().is_partial())
     }
 
     /// Takes the lines that have arrived, each with its newline.

@@ -31,7 +31,7 @@ pub(crate) enum Kind {
     ChildNotStarted = 1,
     /// (child, exit code, signal or 0): it ended. The code is -ECHILD where somebody else collected it.
     ChildExited = 2,
-    /// (channel, 1 if a message is half received, 0): messages have arrived, for `channelTake*`.
+    /// (channel, 0, 0): messages have arrived, for `channelTake*`.
     ChannelInput = 3,
     /// (channel, how many, 0 or negative errno): queued messages are written, or lost.
     ChannelWritten = 4,

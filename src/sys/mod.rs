@@ -5,7 +5,11 @@
 
 pub mod clone;
 pub mod fd;
+mod forced;
 pub mod node;
 pub mod pidfd;
-pub mod raw;
+mod raw;
+pub mod scm;
+mod signals;
+pub mod socket;
 pub mod uv;

@@ -18,6 +18,7 @@ const UV_CHECK: c_int = 2;
 const UV_POLL: c_int = 8;
 const UV_READABLE: c_int = 1;
 const UV_WRITABLE: c_int = 2;
+const UV_DISCONNECT: c_int = 4;
 
 type PollCallback = unsafe extern "C" fn(*mut c_void, c_int, c_int);
 type HandleCallback = unsafe extern "C" fn(*mut c_void);
@@ -72,6 +73,8 @@ pub struct Ready {
     pub readable: bool,
     /// A write would not block.
     pub writable: bool,
+    /// The other end writes no more: what is left to read is all there will be.
+    pub hangup: bool,
 }
 
 type Callback = Rc<dyn Fn(Ready)>;
@@ -87,7 +90,11 @@ struct Handle(NonNull<c_void>);
 
 impl Handle {
     /// Allocates a handle of `kind` and lets `init` initialise it.
-    fn new(kind: c_int, callback: Callback, init: impl FnOnce(&Symbols, *mut c_void) -> c_int) -> Result<Self, Errno> {
+    fn new(
+        kind: c_int,
+        callback: Callback,
+        init: impl FnOnce(&Symbols, *mut c_void) -> c_int,
+    ) -> Result<Self, Errno> {
         let uv = uv()?;
         // SAFETY: uv_handle_size only looks the kind up.
         let size = unsafe { (uv.handle_size)(kind) };
@@ -149,11 +156,18 @@ unsafe extern "C" fn closed(raw: *mut c_void) {
 
 unsafe extern "C" fn on_poll(raw: *mut c_void, status: c_int, events: c_int) {
     let failed = status < 0;
-    run_callback(raw, Ready { readable: failed || events & UV_READABLE != 0, writable: failed || events & UV_WRITABLE != 0 });
+    run_callback(
+        raw,
+        Ready {
+            readable: failed || events & (UV_READABLE | UV_DISCONNECT) != 0,
+            writable: failed || events & UV_WRITABLE != 0,
+            hangup: failed || events & UV_DISCONNECT != 0,
+        },
+    );
 }
 
 unsafe extern "C" fn on_check(raw: *mut c_void) {
-    run_callback(raw, Ready { readable: false, writable: false });
+    run_callback(raw, Ready { readable: false, writable: false, hangup: false });
 }
 
 /// Watches one descriptor; stops, and frees what it holds, when dropped. Starts referenced and idle.
@@ -171,11 +185,16 @@ impl Poll {
 
     /// Chooses what to watch for; neither stops watching.
     pub fn watch(&self, readable: bool, writable: bool) -> Result<(), Errno> {
-        let events = if readable { UV_READABLE } else { 0 } | if writable { UV_WRITABLE } else { 0 };
+        let events =
+            if readable { UV_READABLE | UV_DISCONNECT } else { 0 } | if writable { UV_WRITABLE } else { 0 };
         let uv = uv()?;
         // SAFETY: the handle is initialised and not closing while `self` lives.
         let status = unsafe {
-            if events == 0 { (uv.poll_stop)(self.0.as_ptr()) } else { (uv.poll_start)(self.0.as_ptr(), events, on_poll) }
+            if events == 0 {
+                (uv.poll_stop)(self.0.as_ptr())
+            } else {
+                (uv.poll_start)(self.0.as_ptr(), events, on_poll)
+            }
         };
         if status < 0 { Err(Errno::from_raw(-status)) } else { Ok(()) }
     }
