@@ -26,7 +26,12 @@ pub(super) fn adopt(children: Vec<PidFd>) {
     match &mut *waiting {
         Some(handed_over) => handed_over.extend(children),
         None => {
-            if thread::Builder::new().name("rcluster-orphans".into()).stack_size(64 * 1024).spawn(collect).is_ok() {
+            if thread::Builder::new()
+                .name("rcluster-orphans".into())
+                .stack_size(64 * 1024)
+                .spawn(collect)
+                .is_ok()
+            {
                 *waiting = Some(children);
             }
         }
@@ -44,7 +49,8 @@ fn collect() {
                 return;
             }
         }
-        let mut fds: Vec<_> = children.iter().map(|child| PollFd::new(child.as_fd(), PollFlags::POLLIN)).collect();
+        let mut fds: Vec<_> =
+            children.iter().map(|child| PollFd::new(child.as_fd(), PollFlags::POLLIN)).collect();
         let _ = poll(&mut fds, PollTimeout::from(LOOK_AGAIN_MS));
         children.retain(|child| matches!(child.try_wait(), Ok(None)));
     }

@@ -12,7 +12,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use super::orphans;
 use super::tree::{self, Signalled};
 use crate::error::{Named, OsResult};
-use crate::sys::clone::{Cloned, ExecFailure, Spawning};
+use crate::sys::clone::{Cloned, ExecFailure, Spawning, Step};
 use crate::sys::pidfd::{Exit, PidFd, Usage};
 
 /// The outcome of an exec: it worked, or why not.
@@ -89,7 +89,6 @@ impl Registry {
         let Cloned { pid, pidfd, spawning } = cloned;
         self.epoll
             .add(spawning.status_fd(), EpollEvent::new(EpollFlags::EPOLLIN, u64::from(id)))
-            .and_then(|()| self.epoll.add(pidfd.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, u64::from(id) | ENDED)))
             .named("epoll_ctl")?;
         self.children.insert(id, Child { pid, pidfd, spawning: Some(spawning), referenced: true, mark });
         self.holding += 1;
@@ -102,12 +101,9 @@ impl Registry {
         let count = self.epoll.wait(&mut ready, EpollTimeout::ZERO).unwrap_or(0);
         for entry in &ready[..count] {
             let id = entry.data() as u32;
-            let Some(child) = self.children.get(&id) else { continue };
-            // A child killed before its exec has ended with its start unreported; the start comes first.
-            if child.spawning.is_some() {
+            if entry.data() & ENDED == 0 {
                 self.started.push_back(id);
-            }
-            if entry.data() & ENDED != 0 && !self.ended.contains(&id) {
+            } else {
                 self.ended.push_back(id);
             }
         }
@@ -148,7 +144,17 @@ impl Registry {
     /// Waits for the outcome of a child's exec; `None` if it is known already. A child that failed is forgotten.
     pub fn settle(&mut self, id: u32) -> Option<ExecOutcome> {
         let child = self.children.get_mut(&id)?;
-        let outcome = child.settle()?;
+        let mut outcome = child.settle()?;
+        if outcome.is_ok() {
+            // Only now, off the path of the spawn: what has not begun cannot end.
+            let ended = EpollEvent::new(EpollFlags::EPOLLIN, u64::from(id) | ENDED);
+            if let Err(errno) = self.epoll.add(child.pidfd.as_fd(), ended) {
+                // No kernel memory to watch it with: rather no child than one whose end is never reported.
+                let _ = child.pidfd.kill(libc::SIGKILL);
+                let _ = child.pidfd.wait();
+                outcome = Err(ExecFailure { errno, step: Step::Exec as i32 });
+            }
+        }
         if outcome.is_err() || !child.referenced {
             self.holding -= 1;
         }

@@ -71,7 +71,8 @@ pub fn members(root: i32, known: &[i32], all: &[Process], is_marked: impl Fn(i32
         }
         for process in all {
             // A group is taken only if a member leads it: the child's own group may be its parent's.
-            let led_by_member = (known.contains(&process.group) && (Some(process.group) != own_group || process.group == root))
+            let led_by_member = (known.contains(&process.group)
+                && (Some(process.group) != own_group || process.group == root))
                 || known.contains(&process.session);
             if !known.contains(&process.pid) && (led_by_member || is_marked(process.pid)) {
                 known.insert(process.pid);
@@ -136,12 +137,18 @@ pub fn signal(
     for _ in 0..ROUNDS {
         let all = snapshot();
         // Of those found before only the ones that are still the same: a reused pid leads elsewhere.
-        let known: Vec<i32> =
-            all.iter().filter(|process| done.contains(&(process.pid, process.started))).map(|process| process.pid).collect();
-        let found = members(root, &known, &all, |pid| mark.is_some_and(|mark| pid != own && carries(pid, mark)));
+        let known: Vec<i32> = all
+            .iter()
+            .filter(|process| done.contains(&(process.pid, process.started)))
+            .map(|process| process.pid)
+            .collect();
+        let found =
+            members(root, &known, &all, |pid| mark.is_some_and(|mark| pid != own && carries(pid, mark)));
         let fresh: Vec<Process> = found
             .into_iter()
-            .filter(|process| process.pid != own && !process.is_zombie && done.insert((process.pid, process.started)))
+            .filter(|process| {
+                process.pid != own && !process.is_zombie && done.insert((process.pid, process.started))
+            })
             .collect();
         let root_outcome = signal_root.take().map(|signal_root| signal_root());
         if let Some(outcome) = root_outcome {

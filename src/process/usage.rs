@@ -30,8 +30,13 @@ fn field(text: &str, name: &str) -> Option<f64> {
 }
 
 fn parse(stat: &str, status: &str, io: &str, tick_us: f64) -> Option<Live> {
-    let fields: Vec<f64> =
-        stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(1).map(|field| field.parse().unwrap_or(0.0)).collect();
+    let fields: Vec<f64> = stat
+        .rsplit_once(')')?
+        .1
+        .split_ascii_whitespace()
+        .skip(1)
+        .map(|field| field.parse().unwrap_or(0.0))
+        .collect();
     let at = |index: usize| fields.get(index).copied();
     Some([
         at(10)? * tick_us,
@@ -53,7 +58,8 @@ mod tests {
     #[test]
     fn the_fields_are_those_of_proc() {
         let stat = "42 (a b) S 1 2 3 4 5 6 70 8 90 10 11 12 13 14 20 0 1 0 777 1000 10";
-        let status = "Name:\ta\nVmHWM:\t  512 kB\nvoluntary_ctxt_switches:\t3\nnonvoluntary_ctxt_switches:\t4\n";
+        let status =
+            "Name:\ta\nVmHWM:\t  512 kB\nvoluntary_ctxt_switches:\t3\nnonvoluntary_ctxt_switches:\t4\n";
         let io = "rchar: 1\nread_bytes: 1024\nwrite_bytes: 512\n";
         let expected = [110_000.0, 120_000.0, 512.0, 70.0, 90.0, 2.0, 1.0, 3.0, 4.0];
         assert_eq!(parse(stat, status, io, 10_000.0), Some(expected));
