@@ -98,11 +98,20 @@ impl Engine {
     pub fn new(env: Env, sink: Function<SinkArgs, ()>) -> napi::Result<Self> {
         let uv_loop = uv::Loop::new(env.get_uv_event_loop()?.cast());
         let name = env.create_string("rcluster")?;
-        let context = CallbackContext::new(env.raw().cast(), name.raw().cast())
-            .ok_or_else(|| napi::Error::from_reason("this host does not export Node-API's callback scopes"))?;
+        let context = CallbackContext::new(env.raw().cast(), name.raw().cast()).ok_or_else(|| {
+            napi::Error::from_reason("this host does not export Node-API's callback scopes")
+        })?;
         let sink = sink.create_ref()?;
-        let state = Rc::new(State { env, uv_loop, sink, context, children: RefCell::default(), last_usage: Cell::default(), channels: ipc::Channels::default(),
-            cluster: cluster::Cluster::default() });
+        let state = Rc::new(State {
+            env,
+            uv_loop,
+            sink,
+            context,
+            children: RefCell::default(),
+            last_usage: Cell::default(),
+            channels: ipc::Channels::default(),
+            cluster: cluster::Cluster::default(),
+        });
         env.add_env_cleanup_hook(Rc::downgrade(&state), |state: Weak<State>| {
             if let Some(state) = state.upgrade() {
                 state.close();

@@ -36,9 +36,11 @@ impl Children {
     fn new(state: &Rc<State>) -> OsResult<Rc<Self>> {
         let registry = Registry::new()?;
         let weak = Rc::downgrade(state);
-        let poll = Poll::new(state.uv_loop, registry.fd(), move |_| with(&weak, Children::on_ready)).named("uv_poll_init")?;
+        let poll = Poll::new(state.uv_loop, registry.fd(), move |_| with(&weak, Children::on_ready))
+            .named("uv_poll_init")?;
         let weak = Rc::downgrade(state);
-        let check = Check::new(state.uv_loop, move || with(&weak, Children::on_check)).named("uv_check_init")?;
+        let check =
+            Check::new(state.uv_loop, move || with(&weak, Children::on_check)).named("uv_check_init")?;
         poll.watch(true, false).named("uv_poll_start")?;
         // Until there is a child: a spawn that fails must not keep the loop alive.
         poll.set_ref(false);

@@ -81,8 +81,11 @@ impl CallbackContext {
             }
             let (mut receiver, mut result, mut thrown) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
             if (symbols.get_undefined)(self.env, &mut receiver) == NAPI_OK {
-                let status = (symbols.call)(self.env, receiver, function, args.len(), args.as_ptr(), &mut result);
-                if status == NAPI_PENDING_EXCEPTION && (symbols.take_exception)(self.env, &mut thrown) == NAPI_OK {
+                let status =
+                    (symbols.call)(self.env, receiver, function, args.len(), args.as_ptr(), &mut result);
+                if status == NAPI_PENDING_EXCEPTION
+                    && (symbols.take_exception)(self.env, &mut thrown) == NAPI_OK
+                {
                     // Refused where the thread is being terminated: nobody is left to hear of it.
                     (symbols.fatal)(self.env, thrown);
                 }

@@ -64,7 +64,9 @@ impl PidFd {
         static WORKS: OnceLock<bool> = OnceLock::new();
         if let Some(pidfd) = pidfd {
             let identity = Identity::PidFd(pidfd);
-            let works = *WORKS.get_or_init(|| !forced::no_pidfd() && wait(&identity, libc::WNOHANG | libc::WNOWAIT).is_ok());
+            let works = *WORKS.get_or_init(|| {
+                !forced::no_pidfd() && wait(&identity, libc::WNOHANG | libc::WNOWAIT).is_ok()
+            });
             if works {
                 return Ok(Self(identity));
             }
@@ -132,7 +134,14 @@ fn wait_id(kind: libc::idtype_t, id: libc::id_t, flags: i32) -> Result<Option<(E
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: `info` and `usage` are valid for writing; the id is only looked up.
     let result = unsafe {
-        libc::syscall(libc::SYS_waitid, kind, id, info.as_mut_ptr(), libc::WEXITED | flags, usage.as_mut_ptr())
+        libc::syscall(
+            libc::SYS_waitid,
+            kind,
+            id,
+            info.as_mut_ptr(),
+            libc::WEXITED | flags,
+            usage.as_mut_ptr(),
+        )
     };
     Errno::result(result)?;
     // SAFETY: zeroed at the start and filled by waitid: every field is initialised.

@@ -15,7 +15,13 @@ impl Blocked {
         unsafe {
             syscall(
                 libc::SYS_rt_sigprocmask,
-                [libc::SIG_SETMASK as usize, &raw const all as usize, &raw mut before as usize, SIGSET_SIZE, 0],
+                [
+                    libc::SIG_SETMASK as usize,
+                    &raw const all as usize,
+                    &raw mut before as usize,
+                    SIGSET_SIZE,
+                    0,
+                ],
             );
         }
         Self(before)
@@ -32,6 +38,9 @@ impl Drop for Blocked {
 pub(super) fn set_mask(mask: u64) {
     // SAFETY: points to eight bytes, the size of the kernel's signal set.
     unsafe {
-        syscall(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as usize, &raw const mask as usize, 0, SIGSET_SIZE, 0]);
+        syscall(
+            libc::SYS_rt_sigprocmask,
+            [libc::SIG_SETMASK as usize, &raw const mask as usize, 0, SIGSET_SIZE, 0],
+        );
     }
 }

@@ -65,7 +65,8 @@ unsafe fn prepare_and_exec(prepared: &mut Prepared) -> i32 {
         if (prepared.status as usize) <= prepared.sources.len().max(2) {
             // Out of the way, or placing a descriptor there would report the exec too early.
             let lowest = prepared.sources.len().max(3);
-            prepared.status = check!(libc::SYS_fcntl, prepared.status, libc::F_DUPFD_CLOEXEC, lowest) as RawFd;
+            prepared.status =
+                check!(libc::SYS_fcntl, prepared.status, libc::F_DUPFD_CLOEXEC, lowest) as RawFd;
         }
         let errno = place_descriptors(&mut prepared.sources);
         if errno != 0 {
@@ -262,12 +263,14 @@ unsafe fn exec(prepared: &mut Prepared) -> i32 {
     for candidate in &prepared.plan.candidates {
         let (path, argv, envp) = (candidate.as_ptr(), prepared.argv.as_ptr(), prepared.envp.as_ptr());
         // SAFETY: both vectors end in a null pointer and point into strings the plan owns.
-        last = -unsafe { syscall(libc::SYS_execve, [path as usize, argv as usize, envp as usize, 0, 0]) } as i32;
+        last =
+            -unsafe { syscall(libc::SYS_execve, [path as usize, argv as usize, envp as usize, 0, 0]) } as i32;
         if last == libc::ENOEXEC {
             prepared.shell_argv[1] = path;
             let (shell, argv) = (prepared.shell_argv[0], prepared.shell_argv.as_ptr());
             // SAFETY: as above.
-            return -unsafe { syscall(libc::SYS_execve, [shell as usize, argv as usize, envp as usize, 0, 0]) } as i32;
+            return -unsafe { syscall(libc::SYS_execve, [shell as usize, argv as usize, envp as usize, 0, 0]) }
+                as i32;
         }
         match last {
             libc::EACCES => denied = true,

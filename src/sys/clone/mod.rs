@@ -120,7 +120,11 @@ pub fn spawn(plan: ExecPlan) -> OsResult<Cloned> {
     let pid = cloned.named("clone")?;
     // SAFETY: if there is one, the kernel has just made this descriptor for us, close-on-exec set.
     let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
-    Ok(Cloned { pid, pidfd: PidFd::new(pid, pidfd).map_err(|errno| OsError::new("waitid", errno))?, spawning })
+    Ok(Cloned {
+        pid,
+        pidfd: PidFd::new(pid, pidfd).map_err(|errno| OsError::new("waitid", errno))?,
+        spawning,
+    })
 }
 
 fn clone_by_best_road(prepared: *mut Prepared, stack: &Stack) -> (Result<i32, Errno>, c_int) {

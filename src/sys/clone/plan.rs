@@ -139,6 +139,15 @@ impl Prepared {
                 ChildFd::From(fd) => fd,
             })
             .collect();
-        Box::new(Self { plan, argv, envp, shell_argv, sources, status, parent: std::process::id(), step: Step::Exec })
+        Box::new(Self {
+            plan,
+            argv,
+            envp,
+            shell_argv,
+            sources,
+            status,
+            parent: std::process::id(),
+            step: Step::Exec,
+        })
     }
 }
