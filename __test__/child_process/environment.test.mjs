@@ -14,4 +14,16 @@ describe.each(['node', 'rcluster'])('%s', (module) => {
     ]); // prettier-ignore
     expect(code).toBe(0);
   });
+
+  test.each(['plain', 'frozen', 'proxy'])(
+    'a %s object in place of process.env is what counts',
+    async (kind) => {
+      const { stdout, stderr } = await runScript(fixture('environment_put_in_place.cjs'), {
+        module,
+        args: [kind],
+      });
+      expect(stderr).toBe('');
+      expect(stdout.trim().split('\n')).toEqual([kind, 'genuine', '[]']);
+    },
+  );
 });

@@ -27,11 +27,12 @@ function isGenuine(env) {
   const probe = 'RCLUSTER_PROBE';
   try {
     Object.defineProperty(env, probe, { value: '', configurable: true, writable: false, enumerable: false });
-  } catch {
-    return true;
+    delete env[probe];
+    return false;
+  } catch (error) {
+    // A frozen object refuses too, in other words.
+    return /** @type {any} */ (error).code === 'ERR_INVALID_OBJECT_DEFINE_PROPERTY';
   }
-  delete env[probe];
-  return false;
 }
 
 /** @param {any} value @param {string} name */

@@ -7,9 +7,9 @@ const { Buffer } = require('node:buffer');
 const { getSystemErrorName, promisify } = require('node:util');
 
 const { codedError, nodeMajor, plainError } = require('../errors');
+const { extraOptions } = require('./extras');
 const {
   MAX_BUFFER,
-  extraOptions,
   normalizeExecArgs,
   normalizeExecFileArgs,
   validateMaxBuffer,

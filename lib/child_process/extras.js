@@ -72,6 +72,8 @@ const readers = {
 /** The engine's names where they differ. */
 const nativeNames = Object.freeze({ rlimits: 'limits', ionice: 'ioPriority' });
 const childOptions = Object.freeze(Object.keys(readers));
+/** Every option that Node has not. */
+const extraOptions = Object.freeze([...childOptions, 'killTree', 'killAfter', 'closeGrace']);
 
 /** @param {any} value @param {string} name */
 function readBoolean(value, name) {
@@ -205,4 +207,4 @@ function signalNumber(signal = 'SIGTERM') {
   throw codedError('ERR_UNKNOWN_SIGNAL', signal);
 }
 
-module.exports = { nativeExtras, signalNumber, stepError, treeResult, usageObject };
+module.exports = { extraOptions, nativeExtras, signalNumber, stepError, treeResult, usageObject };

@@ -23,23 +23,6 @@ const { environmentPairs, rejectNul } = require('./environment');
 
 const MAX_BUFFER = 1024 * 1024;
 
-/** Options Node has not. They pass through every function to `spawn`. */
-const extraOptions = Object.freeze([
-  'affinity',
-  'cgroup',
-  'closeFds',
-  'closeGrace',
-  'dieWithParent',
-  'groups',
-  'ionice',
-  'killAfter',
-  'killTree',
-  'nice',
-  'oomScoreAdj',
-  'rlimits',
-  'umask',
-]);
-
 const signalNumbers = Object.assign(Object.create(null), os.constants.signals);
 const knownSignals = new Set(Object.values(signalNumbers));
 
@@ -298,7 +281,6 @@ function addInput(options, stdio) {
 module.exports = {
   MAX_BUFFER,
   addInput,
-  extraOptions,
   normalizeExecArgs,
   normalizeExecFileArgs,
   normalizeForkArguments,
