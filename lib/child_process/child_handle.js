@@ -6,7 +6,6 @@
 
 const { AsyncResource } = require('node:async_hooks');
 
-const { errnoException } = require('../errors');
 const { engine, kinds, on } = require('../native');
 const { stepError, usageObject } = require('./extras');
 const { signalName } = require('./signals');
