@@ -22,6 +22,12 @@ const handoff = require('./handoff');
  * @property {boolean} [writableAll]
  * @property {number} [handoff]
  *
+ * @typedef {object} Listener
+ * @property {any} data what the servers on it share, as TLS ticket keys
+ * @property {(worker: any, query: Query, reply: Reply) => void} add
+ * @property {(worker: any) => boolean} has
+ * @property {(worker: any) => boolean} remove
+ *
  * @typedef {(errno: number | null, reply: { sockname?: object } | null, handle?: any) => void} Reply
  */
 

@@ -223,13 +223,7 @@ impl Acceptor {
             };
             let Some(packet) = Packet::decode(&bytes[..length]) else { continue };
             match (packet.kind, connection) {
-                (Kind::Ready, _) => {
-                    if !self.set_ready(id, packet.token, true) {
-                        // The worker was faster than the command that made it a member.
-                        self.execute_all();
-                        self.set_ready(id, packet.token, true);
-                    }
-                }
+                (Kind::Ready, _) => self.note_ready(id, packet.token),
                 (Kind::Refused, Some(connection)) => {
                     self.set_ready(id, packet.token, false);
                     if let Some(listener) = self.listeners.get_mut(&packet.listener) {
@@ -239,6 +233,14 @@ impl Acceptor {
                 }
                 _ => {}
             }
+        }
+    }
+
+    fn note_ready(&mut self, id: WorkerId, token: u32) {
+        if !self.set_ready(id, token, true) {
+            // The worker was faster than the command that made it a member.
+            self.execute_all();
+            self.set_ready(id, token, true);
         }
     }
 
@@ -290,14 +292,16 @@ impl Acceptor {
                 taken.entry(packet.listener).or_default().push(connection);
             }
         }
+        self.serve_worker(id);
         for (id, connections) in taken {
             if let Some(listener) = self.listeners.get_mut(&id) {
                 for connection in connections.into_iter().rev() {
                     listener.waiting.push_front(connection);
                 }
             }
+            // Here too: the worker may have left it already.
+            self.serve(id);
         }
-        self.serve_worker(id);
     }
 
     /// Serves the listeners of a worker whose state has changed.
