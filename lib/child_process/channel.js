@@ -147,7 +147,11 @@ class Ipc {
     if (!native) return this.transmit(message, options, callback);
 
     const isMoved = conversion.moves === true && !options.keepOpen;
-    return this.transmitHandle({ message: wrapped, handle: native, isMoved, retransmissions: 0 }, options, callback);
+    return this.transmitHandle(
+      { message: wrapped, handle: native, isMoved, retransmissions: 0 },
+      options,
+      callback,
+    );
   }
 
   /** @param {any} message @param {any} options @param {any} callback */
@@ -234,7 +238,10 @@ class Ipc {
       if (errno >= 0) return;
     }
     this.releaseHandle();
-    process.emitWarning('Handle did not reach the receiving process correctly', 'SentHandleNotReceivedWarning');
+    process.emitWarning(
+      'Handle did not reach the receiving process correctly',
+      'SentHandleNotReceivedWarning',
+    );
     this.sendQueued();
   }
 
@@ -250,7 +257,8 @@ class Ipc {
     const { child } = this;
     const queue = child._handleQueue ?? [];
     child._handleQueue = null;
-    for (const { message, handle, options, callback } of queue) child._send(message, handle, options, callback);
+    for (const { message, handle, options, callback } of queue)
+      child._send(message, handle, options, callback);
     if (!child.connected && child.channel && !child._handleQueue) child._disconnect();
   }
 
@@ -265,7 +273,8 @@ class Ipc {
     if (isOpen) child._send({ cmd: 'NODE_HANDLE_ACK' }, null, true);
 
     const conversion = conversions[message.type];
-    const emit = (/** @type {any} */ received) => this.deliver(message.msg, received, isInternal(message.msg));
+    const emit = (/** @type {any} */ received) =>
+      this.deliver(message.msg, received, isInternal(message.msg));
     if (conversion && conversion.kinds.includes(/** @type {string} */ (handleKind(handle)))) {
       conversion.receive(this, message, handle, emit);
     } else {

@@ -34,7 +34,9 @@ function symbolOf(object, description) {
 function handleKind(value) {
   const name = value?.constructor?.name;
   // @ts-expect-error: the names are the keys above.
-  return typeof name === 'string' && typeof value.fd === 'number' && kindNames[name] ? kindNames[name] : false;
+  return typeof name === 'string' && typeof value.fd === 'number' && kindNames[name]
+    ? kindNames[name]
+    : false;
 }
 
 /** @type {symbol | undefined} */

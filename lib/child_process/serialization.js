@@ -53,7 +53,12 @@ const json = {
     const line = JSON.stringify(message);
     // From a `toJSON` that returns nothing. Node sends this as a line that ends the receiver by a SyntaxError.
     if (line === undefined) {
-      throw codedError('ERR_INVALID_ARG_TYPE', 'message', ['string', 'object', 'number', 'boolean'], undefined);
+      throw codedError(
+        'ERR_INVALID_ARG_TYPE',
+        'message',
+        ['string', 'object', 'number', 'boolean'],
+        undefined,
+      );
     }
     return engine.channelWriteLine(id, line, fd);
   },
@@ -86,7 +91,7 @@ const advanced = {
   read(id, deliver) {
     const frames = engine.channelTakeFrames(id);
     if (!frames) return;
-    for (let start = 0; start < frames.length; ) {
+    for (let start = 0; start < frames.length;) {
       const end = start + HEADER + frames.readUInt32BE(start);
       const deserializer = new Deserializer(frames.subarray(start + HEADER, end));
       start = end;

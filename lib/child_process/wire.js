@@ -107,7 +107,8 @@ class Wire {
     engine.channelClose(this.id);
     const lost = this.callbacks.filter((callback) => callback !== undefined);
     this.callbacks = [];
-    for (const callback of lost) process.nextTick(callback, errnoException(-os.constants.errno.ECANCELED, 'write'));
+    for (const callback of lost)
+      process.nextTick(callback, errnoException(-os.constants.errno.ECANCELED, 'write'));
   }
 
   input() {
