@@ -105,7 +105,7 @@ export declare class Engine {
    */
   spawnSync(options: SpawnOptions, stdio: Int32Array, inputs: Array<Uint8Array | undefined | null>, limits: SyncLimits): SyncResult
   /** Makes the engine; every event is delivered as `sink(kind, id, a, b)`. */
-  constructor(sink: (arg: SinkArgs) => void)
+  constructor(sink: (kind: number, id: number, a: number, b: number) => void)
 }
 
 /** What a worker asks to listen on: a descriptor, a path, or a host and port. */

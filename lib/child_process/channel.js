@@ -30,17 +30,17 @@ const kPending = Symbol('rcluster.pendingMessages');
 
 /** `child.channel`. */
 class Control extends EventEmitter {
-  /** @type {Wire} */
+  /** @type {InstanceType<typeof import('./wire').Wire>} */
   #wire;
   #refs = 0;
   #refExplicitlySet = false;
+  /** What arrived before anybody listened. @type {any[][]} */
+  [kPending] = [];
 
-  /** @param {Wire} wire */
+  /** @param {InstanceType<typeof import('./wire').Wire>} wire */
   constructor(wire) {
     super();
     this.#wire = wire;
-    /** What arrived before anybody listened. @type {any[][]} */
-    this[kPending] = [];
   }
 
   refCounted() {

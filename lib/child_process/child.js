@@ -359,7 +359,7 @@ function streamOf(child, entry, slot, fd) {
   }
   if (!isPipe(entry)) return null;
   const readable = slot > 0;
-  const socket = new net.Socket({ handle: pipeFromFd(fd), readable });
+  const socket = new net.Socket(/** @type {any} */ ({ handle: pipeFromFd(fd), readable }));
   if (readable) {
     child._closesNeeded++;
     socket.on('close', () => maybeClose(child));

@@ -56,9 +56,9 @@ class ChildHandle {
   /** @param {number} signal */
   killTree(signal) {
     const result = engine.killTree(this.id, signal);
-    const own = result?.failed.indexOf(this.pid) ?? -1;
-    if (own !== -1) return result.errnos[own];
-    return result === null ? engine.kill(this.id, signal) : 0;
+    if (result === null) return engine.kill(this.id, signal);
+    const own = result.failed.indexOf(this.pid);
+    return own === -1 ? 0 : result.errnos[own];
   }
 
   /** Kills for good what a signal has not ended in time. */

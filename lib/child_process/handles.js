@@ -13,8 +13,13 @@ const { getSocketList } = require('./socket_list');
 /** `SOCKET` of Node's TCP and Pipe handles; a listening descriptor is opened the same way. */
 const SOCKET = 0;
 
-/** @type {Record<string, string>} */
-const kindNames = { Pipe: 'pipe', TTY: 'tty', TCP: 'tcp', UDP: 'udp' };
+/** @type {Map<string, 'pipe' | 'tty' | 'tcp' | 'udp'>} */
+const kindNames = new Map([
+  ['Pipe', 'pipe'],
+  ['TTY', 'tty'],
+  ['TCP', 'tcp'],
+  ['UDP', 'udp'],
+]);
 
 /** Constructors of Node's handles, learnt from the first handle of each kind. @type {Record<string, any>} */
 const constructors = {};
@@ -33,10 +38,8 @@ function symbolOf(object, description) {
  */
 function handleKind(value) {
   const name = value?.constructor?.name;
-  // @ts-expect-error: the names are the keys above.
-  return typeof name === 'string' && typeof value.fd === 'number' && kindNames[name]
-    ? kindNames[name]
-    : false;
+  if (typeof name !== 'string' || typeof value.fd !== 'number') return false;
+  return kindNames.get(name) ?? false;
 }
 
 /** @type {symbol | undefined} */
@@ -64,7 +67,7 @@ function handleFromFd(kind, fd) {
   if (kind === 'udp') constructors.udp ??= udpConstructor();
   const Handle = constructors[kind];
   if (Handle === undefined) {
-    const socket = /** @type {any} */ (new net.Socket({ fd, manualStart: true }));
+    const socket = /** @type {any} */ (new net.Socket(/** @type {any} */ ({ fd, manualStart: true })));
     const handle = socket._handle;
     socket._handle = null;
     constructors[kind] = handle.constructor;
@@ -99,6 +102,7 @@ let httpCommon;
 /** Gives back what an HTTP server has hung on a socket that leaves this process. @param {any} socket */
 function detachHttp(socket) {
   if (!socket.parser) return;
+  // @ts-expect-error: not among the modules that have types.
   httpCommon ??= require('_http_common');
   if (!(socket.parser instanceof httpCommon.HTTPParser)) return;
   httpCommon.freeParser(socket.parser, null, socket);

@@ -93,7 +93,7 @@ const advanced = {
     if (!frames) return;
     for (let start = 0; start < frames.length;) {
       const end = start + HEADER + frames.readUInt32BE(start);
-      const deserializer = new Deserializer(frames.subarray(start + HEADER, end));
+      const deserializer = new /** @type {any} */ (Deserializer)(frames.subarray(start + HEADER, end));
       start = end;
       deserializer.readHeader();
       deliver(deserializer.readValue());

@@ -87,7 +87,7 @@ class Wire {
    * @returns {{ fd: number, kind: 'tcp' | 'pipe' | 'udp' } | undefined}
    */
   takeHandle() {
-    return engine.channelTakeHandle(this.id) ?? undefined;
+    return /** @type {any} */ (engine.channelTakeHandle(this.id) ?? undefined);
   }
 
   /** @param {boolean} isReferenced @param {boolean} isChoice of the user */
