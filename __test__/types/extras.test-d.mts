@@ -1,0 +1,24 @@
+// What rcluster adds to child_process.
+import { execFile, fork, spawn, spawnSync, type KillTreeResult } from 'rcluster/child_process';
+import { expectType } from './expect_type.mjs';
+
+const child = spawn('server', [], {
+  stdio: 'inherit',
+  dieWithParent: true,
+  rlimits: { nofile: 1024, core: { soft: 0, hard: 'unlimited' } },
+  ionice: { class: 'best-effort', level: 7 },
+  affinity: [0, 1],
+  umask: '077',
+  killTree: true,
+  killAfter: 5000,
+});
+expectType<KillTreeResult>(child.killTree('SIGTERM'));
+expectType<number | undefined>(child.resourceUsage()?.maxRSS);
+
+fork('child.js', [], { closeFds: true, nice: 5 });
+execFile('true', [], { closeGrace: 100 }, () => {});
+spawnSync('true', [], { oomScoreAdj: 500 });
+// @ts-expect-error no such limit
+spawn('true', [], { rlimits: { nofiles: 1 } });
+// @ts-expect-error no such class
+spawn('true', [], { ionice: 'eager' });
