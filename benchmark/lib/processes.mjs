@@ -1,21 +1,9 @@
-// Programs under measurement: each in a process group of its own, all of them gone when this process is.
+// Programs under measurement; none of them outlives this process.
 
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-import { killGroup } from '../../scripts/lib/kill_group.mjs';
-
-/** @type {Set<import('node:child_process').ChildProcess>} */
-const running = new Set();
-
-process.on('exit', () => running.forEach(({ pid }) => killGroup(pid)));
-for (const [signal, code] of /** @type {const} */ ([
-  ['SIGINT', 130],
-  ['SIGTERM', 143],
-])) {
-  process.on(signal, () => process.exit(code));
-}
+import { killGroup, startGroup } from '../../scripts/lib/group.mjs';
 
 /**
  * Starts a Node program; its stderr is ours.
@@ -24,16 +12,9 @@ for (const [signal, code] of /** @type {const} */ ([
  * @param {NodeJS.ProcessEnv} [env] added to this process's own
  */
 export function startNode(file, args = [], env = {}) {
-  const child = spawn(process.execPath, [fileURLToPath(file), ...args], {
-    detached: true,
+  const child = startGroup(process.execPath, [fileURLToPath(file), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...env },
-  });
-  running.add(child);
-  // The leader of the group may end before its members do.
-  child.on('exit', () => {
-    killGroup(child.pid);
-    running.delete(child);
   });
   child.stdout.setEncoding('utf8');
   return child;
