@@ -10,12 +10,13 @@ const diagnostics = require('node:diagnostics_channel');
 const { EventEmitter } = require('node:events');
 const net = require('node:net');
 const os = require('node:os');
+const { inspect } = require('node:util');
 const { isMainThread } = require('node:worker_threads');
 
 const { errnoException, validateArray, validateObject, validateOneOf, validateString } = require('../errors');
 const { engine } = require('../native');
 const { setupChannel } = require('./channel');
-const { ChildHandle, pidAccessor, setPid } = require('./child_handle');
+const { ChildHandle, setPid } = require('./child_handle');
 const { nativeExtras, signalNumber, stepError, treeResult, usageObject } = require('./extras');
 const { pipeFromFd, pauseHandle } = require('./handles');
 const { checkPermission, packStrings } = require('./environment');
@@ -70,13 +71,13 @@ Object.setPrototypeOf(ChildProcess, NodeChildProcess);
 ChildProcess.prototype = Object.create(NodeChildProcess.prototype, {
   constructor: { value: ChildProcess, writable: true, configurable: true },
   spawn: { value: spawn, writable: true, configurable: true },
-  pid: { ...pidAccessor, enumerable: false },
 });
 
 /** What a child has that Node's has not. @type {PropertyDescriptorMap} */
 const extraMethods = {
   killTree: { value: killTree, writable: true, configurable: true },
   resourceUsage: { value: resourceUsage, writable: true, configurable: true },
+  [inspect.custom]: { value: showWithPid, writable: true, configurable: true },
 };
 Object.defineProperties(ChildProcess.prototype, extraMethods);
 
@@ -258,7 +259,6 @@ function adopt(child) {
   if (child._handle instanceof ChildHandle) return;
   child._handle?.close();
   child._handle = new ChildHandle(child, onExit);
-  Object.defineProperty(child, 'pid', pidAccessor);
 }
 
 /**
@@ -299,6 +299,15 @@ function resourceUsage() {
   const { lastSeen, ...ended } = usage;
   if (ended.maxRSS <= engine.ownPeak()) ended.maxRSS = lastSeen?.maxRSS;
   return ended;
+}
+
+/**
+ * Shown as it is, but with its pid, not with the accessor that stands there until the exec is known.
+ * @this {any}
+ */
+function showWithPid() {
+  void this.pid;
+  return this;
 }
 
 /**

@@ -95,6 +95,7 @@ class ChildHandle {
     this.pid = pid;
     this.referenced = true;
     running.set(id, this);
+    Object.defineProperty(this.child, 'pid', pidAccessor);
   }
 
   /** The exec has worked, as somebody has waited to know. */
@@ -110,8 +111,7 @@ class ChildHandle {
    * @param {number} step what it was doing
    */
   settled(errno, step) {
-    this.isSettled = true;
-    setPid(this.child, errno === 0 ? this.pid : undefined);
+    this.know(errno);
     this.resource.runInAsyncScope(errno === 0 ? onSpawn : onFailure, undefined, this, errno, step);
   }
 
@@ -121,9 +121,19 @@ class ChildHandle {
     const step = new Int32Array(1);
     const errno = engine.settle(this.id, step);
     if (errno === SETTLED_BEFORE) return;
+    this.know(errno);
+    // In the context of the spawn, not in that of whoever has asked.
+    this.resource.runInAsyncScope(() => {
+      process.nextTick(errno === 0 ? onSpawn : onFailure, this, errno, step[0]);
+    });
+  }
+
+  /** @param {number} errno of the exec */
+  know(errno) {
     this.isSettled = true;
+    // Unless somebody has put something else there.
+    if (Object.getOwnPropertyDescriptor(this.child, 'pid')?.get !== pidAccessor.get) return;
     setPid(this.child, errno === 0 ? this.pid : undefined);
-    process.nextTick(errno === 0 ? onSpawn : onFailure, this, errno, step[0]);
   }
 
   /** @param {number} code @param {number} signal */
@@ -151,11 +161,18 @@ function onFailure({ child, onExit }, errno, step) {
 
 /** @param {any} child @param {number | undefined} pid */
 function setPid(child, pid) {
-  Object.defineProperty(child, 'pid', { value: pid, writable: true, enumerable: true, configurable: true });
+  Object.defineProperty(child, 'pid', {
+    __proto__: null,
+    value: pid,
+    writable: true,
+    enumerable: true,
+    configurable: true,
+  });
 }
 
-/** Knows the pid once the exec is known to have worked; read before that, it waits for it. */
+/** Knows the pid once the exec is known to have worked; read before that, it waits for it. @type {any} */
 const pidAccessor = {
+  __proto__: null,
   configurable: true,
   enumerable: true,
   /** @this {any} */
@@ -171,4 +188,4 @@ const pidAccessor = {
   },
 };
 
-module.exports = { ChildHandle, pidAccessor, setPid };
+module.exports = { ChildHandle, setPid };
