@@ -65,6 +65,25 @@ export declare class Engine {
   channelWriteLine(id: number, line: string, fd: number): number
   /** Writes one frame, its length included, as `channelWriteLine` does. */
   channelWriteFrame(id: number, frame: Buffer, fd: number): number
+  /** Whether the other end of an inherited channel, a descriptor of the caller's, is one of ours. */
+  channelPeerIsOurs(fd: number): boolean
+  /** Duplicates a descriptor of the caller's; returns the new one, or a negative errno. */
+  channelDuplicate(fd: number): number
+  /**
+   * Makes a ring for a channel; returns its descriptor, to be sent to the other side but not the caller's, or
+   * a negative errno.
+   */
+  channelOfferRing(id: number): number
+  /** Opens the ring that came with the message being read. Returns 0 or a negative errno. */
+  channelOpenRing(id: number): number
+  /** Lets go of a ring that is not in use. */
+  channelDropRing(id: number): void
+  /** Sends through the ring from now on. */
+  channelSendByRing(id: number): void
+  /** Receives through the ring from now on; called while the last message that came another way is read. */
+  channelReceiveByRing(id: number): void
+  /** Goes on with what a turn of the loop has left. */
+  channelContinue(id: number): void
   /** Bytes queued. */
   channelQueued(id: number): number
   /** Whether part of a message has arrived. */
@@ -85,9 +104,9 @@ export declare class Engine {
    * Starts a child without waiting for its exec.
    *
    * Arguments by position, not in an object: reading eleven properties takes as long as half the clone.
-   * `stdio` says for each descriptor of the child: -1 ignore, -2 pipe, else a descriptor of this process;
-   * each -2 is replaced by this side's end. `result` receives the child's id and pid. Returns 0 or a
-   * negative errno; on an error the ends of pipes not made are left at -2.
+   * `stdio` says for each descriptor of the child: -1 ignore, -2 pipe, -3 message channel, else a descriptor
+   * of this process; each -2 and -3 is replaced by this side's end. `result` receives the child's id and pid.
+   * Returns 0 or a negative errno; on an error the ends of pipes not made are left as they are.
    */
   spawn(stdio: Int32Array, result: Int32Array, file: string, args: string, env: string | undefined | null, extraEnv: string | undefined | null, cwd: string | undefined | null, detached: boolean, uid?: number | undefined | null, gid?: number | undefined | null, extras?: SpawnExtras | undefined | null): number
   /**

@@ -16,6 +16,7 @@ const kinds = Object.freeze({
   CLUSTER_CONNECTION: 6,
   CLUSTER_ACCEPT_FAILED: 7,
   HANDOFF_CONNECTION: 8,
+  CHANNEL_MORE: 9,
 });
 
 /** @type {Array<(id: number, a: number, b: number) => void>} */

@@ -14,6 +14,7 @@ const { deprecate } = require('node:util');
 
 const { codedError, errnoException, nodeMajor, validateObject } = require('../errors');
 const { conversionName, conversions, handleFromFd, handleKind } = require('./handles');
+const { PEER_PREFIX, Peer } = require('./peer');
 const { Wire } = require('./wire');
 
 const MAX_HANDLE_RETRANSMISSIONS = 3;
@@ -94,24 +95,29 @@ function isReceipt(message) {
  * @property {number} retransmissions
  */
 
-/** One child's channel. */
+/** One channel: that to a child, or that which this process was born with. */
 class Ipc {
   /**
-   * @param {any} child
+   * @param {any} child or, for the channel it was born with, this process
    * @param {number} fd
    * @param {string} mode
    * @param {(child: any) => void} onClosed
+   * @param {{ control: any, pending: symbol, close: () => void }} [born] what Node has made of a channel this process was born with
    */
-  constructor(child, fd, mode, onClosed) {
+  constructor(child, fd, mode, onClosed, born) {
     this.child = child;
     this.onClosed = onClosed;
+    this.born = born;
     this.wire = new Wire(fd, mode, {
       onMessage: (message) => this.arrived(message),
       onInput: () => this.finishIfIdle(true),
       onDrained: () => this.finishIfIdle(false),
       onEnd: () => this.ended(),
+      onHeld: born && ((isHeld) => (isHeld ? born.control.refCounted() : born.control.unrefCounted())),
     });
-    this.control = new Control(this.wire);
+    this.control = born?.control ?? new Control(this.wire);
+    this.pending = born?.pending ?? kPending;
+    this.peer = new Peer(this);
     /** Connections given away and received, by direction and server. */
     this.sockets = { send: Object.create(null), got: Object.create(null) };
     /** @type {HandleInFlight | null} */
@@ -197,9 +203,15 @@ class Ipc {
     if (!this.child.channel && !this.isClosing) return;
     const internal = isInternal(message);
     let handle;
-    if (internal && message.cmd === 'NODE_HANDLE') {
-      const received = this.wire.takeHandle();
-      handle = received && handleFromFd(received.kind, received.fd);
+    if (internal) {
+      if (message.cmd.startsWith(PEER_PREFIX)) {
+        this.peer.arrived(message);
+        return;
+      }
+      if (message.cmd === 'NODE_HANDLE') {
+        const received = this.wire.takeHandle();
+        handle = received && handleFromFd(received.kind, received.fd);
+      }
     }
     this.deliver(message, handle, internal);
   }
@@ -303,9 +315,14 @@ class Ipc {
   finish() {
     if (this.isFinished) return;
     this.isFinished = true;
-    this.wire.close();
+    this.closeWire();
     this.child.emit('disconnect');
     this.countClosed();
+  }
+
+  closeWire() {
+    this.wire.close();
+    this.born?.close();
   }
 
   /** Counts towards the child's 'close', once. */
@@ -328,7 +345,7 @@ class Ipc {
     child.channel = null;
     this.releaseHandle();
     this.isClosing = true;
-    this.wire.close();
+    this.closeWire();
     process.nextTick(() => this.finish());
     this.countClosed();
   }
@@ -346,7 +363,7 @@ function emitMessage(ipc, event, message, handle) {
     child.emit(event, message, handle);
     return;
   }
-  ipc.control[kPending].push([event, message, handle]);
+  ipc.control[ipc.pending].push([event, message, handle]);
 }
 
 /** Emits what arrived before anybody listened. @param {Ipc} ipc */
@@ -450,6 +467,7 @@ function setupChannel(child, fd, serializationMode, onClosed) {
   const ipc = new Ipc(child, fd, serializationMode, onClosed);
   Object.defineProperty(child, kIpc, { value: ipc, configurable: true });
   child.channel = ipc.control;
+  defineTransport(ipc);
   if (nodeMajor < 26) Object.defineProperty(child, '_channel', deprecatedChannel);
   child._handleQueue = null;
   child._pendingMessage = null;
@@ -467,4 +485,30 @@ function setupChannel(child, fd, serializationMode, onClosed) {
   return ipc.control;
 }
 
-module.exports = { setupChannel };
+/**
+ * Takes over the channel this process was born with. Its `channel` object, `connected` and the flush of messages
+ * that came before a listener stay Node's.
+ * @param {number} fd owned by the channel from now on
+ * @param {string} serializationMode
+ * @param {{ control: any, pending: symbol, close: () => void, isSendNodes: boolean }} born
+ */
+function takeOverChannel(fd, serializationMode, born) {
+  const target = /** @type {any} */ (process);
+  const ipc = new Ipc(target, fd, serializationMode, () => {}, born);
+  Object.defineProperty(target, kIpc, { value: ipc, configurable: true });
+  defineTransport(ipc);
+  target.prependListener('internalMessage', (/** @type {any} */ message, /** @type {any} */ handle) => {
+    ipc.internalMessage(message, handle);
+  });
+  if (born.isSendNodes) target.send = send;
+  target._send = sendAnyway;
+  target._disconnect = disconnectNow;
+  return ipc;
+}
+
+/** @param {Ipc} ipc */
+function defineTransport({ control, peer }) {
+  Object.defineProperty(control, 'transport', { get: () => peer.transport, configurable: true });
+}
+
+module.exports = { setupChannel, takeOverChannel };

@@ -68,7 +68,8 @@ const json = {
     if (!lines) return;
     let start = 0;
     for (let end = lines.indexOf('\n'); end !== -1; end = lines.indexOf('\n', start)) {
-      deliver(JSON.parse(lines.slice(start, end)));
+      // An empty one is a bell that was rung between the last message of the wire and the first of the ring.
+      if (end > start) deliver(JSON.parse(lines.slice(start, end)));
       start = end + 1;
     }
   },

@@ -17,6 +17,8 @@ const open = new Map();
 on(kinds.CHANNEL_INPUT, (id) => open.get(id)?.input());
 on(kinds.CHANNEL_WRITTEN, (id, count, errno) => open.get(id)?.written(count, errno));
 on(kinds.CHANNEL_ENDED, (id) => open.get(id)?.ended());
+// A turn of the loop is for others too. The immediate keeps it from waiting for input.
+on(kinds.CHANNEL_MORE, (id) => void setImmediate(() => engine.channelContinue(id)));
 
 /**
  * What a wire tells its user.
@@ -25,6 +27,8 @@ on(kinds.CHANNEL_ENDED, (id) => open.get(id)?.ended());
  * @property {() => void} onInput after the messages that arrived together
  * @property {() => void} onDrained all that was queued is written, or lost
  * @property {() => void} onEnd nothing more will arrive
+ * @property {(isHeld: boolean) => void} [onHeld] something is queued, or no longer; where somebody else counts what
+ *   keeps the process alive
  */
 
 class Wire {
@@ -75,7 +79,7 @@ class Wire {
     const status = this.codec.write(this.id, message, fd);
     if (status === 1) {
       this.callbacks.push(callback && AsyncResource.bind(callback, 'WRITEWRAP'));
-      if (this.callbacks.length === 1) this.updateRef();
+      if (this.callbacks.length === 1) this.hold(true);
       return 0;
     }
     if (status === 0 && callback) process.nextTick(callback, null);
@@ -95,6 +99,12 @@ class Wire {
     this.isReferenced = isReferenced;
     this.isReferencedByChoice ||= isChoice;
     this.updateRef();
+  }
+
+  /** @param {boolean} isHeld */
+  hold(isHeld) {
+    if (this.events.onHeld) this.events.onHeld(isHeld);
+    else this.updateRef();
   }
 
   updateRef() {
@@ -127,7 +137,7 @@ class Wire {
       if (callback) process.nextTick(callback, errno === 0 ? null : errnoException(errno, 'write'));
     }
     if (this.callbacks.length > 0) return;
-    this.updateRef();
+    this.hold(false);
     this.resource.runInAsyncScope(this.events.onDrained);
   }
 

@@ -43,6 +43,8 @@ pub(crate) enum Kind {
     ClusterAcceptFailed = 7,
     /// (token, descriptor, listener): in a worker, a connection to adopt or give back.
     HandoffConnection = 8,
+    /// (channel, 0, 0): more messages have arrived than one turn of the loop is for; see `channelContinue`.
+    ChannelMore = 9,
 }
 
 type SinkArgs = FnArgs<(u32, u32, i32, i32)>;

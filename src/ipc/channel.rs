@@ -11,6 +11,7 @@ use nix::errno::Errno;
 
 use super::frame::{Decoder, Framing};
 use super::outgoing::Outgoing;
+use super::ring::{self, Corrupt, Ring};
 use crate::sys::scm;
 
 /// Size of the buffer that `read` wants.
@@ -21,6 +22,13 @@ const CALLS_PER_TURN: usize = 32;
 
 /// Descriptors that may wait for their message. A peer that keeps to the protocol has one under way.
 const MAX_WAITING: usize = 16;
+
+/// Bytes taken from the ring before somebody else gets a look at them.
+const RING_BATCH: usize = 64 * 1024;
+
+/// What goes over the socket once messages do not: to wake the other side, and to carry a descriptor. The other
+/// side may still take it for the start of a message, or for a line without one.
+const BELL: &[u8] = b"\n";
 
 /// What became of a message given to `write`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +55,18 @@ pub type Ending = Result<(), Errno>;
 #[derive(Debug)]
 pub struct Channel {
     socket: OwnedFd,
+    framing: Framing,
     decoder: Decoder,
     /// Received, and not claimed by a message yet.
     waiting: VecDeque<OwnedFd>,
     outgoing: Outgoing,
+    ring: Option<Ring>,
+    /// Made here, and not yet taken by the other side.
+    offered: Option<OwnedFd>,
+    /// Whether messages go through the ring, those queued before that excepted.
+    ring_sends: bool,
+    /// Whether messages arrive through the ring; what the socket still brings are bells.
+    ring_receives: bool,
 }
 
 impl Channel {
@@ -58,9 +74,14 @@ impl Channel {
     pub fn new(socket: OwnedFd, framing: Framing) -> Self {
         Self {
             socket,
+            framing,
             decoder: Decoder::new(framing),
             waiting: VecDeque::new(),
             outgoing: Outgoing::default(),
+            ring: None,
+            offered: None,
+            ring_sends: false,
+            ring_receives: false,
         }
     }
 
@@ -69,7 +90,7 @@ impl Channel {
         self.socket.as_fd()
     }
 
-    /// What has arrived; its whole messages are for the caller to consume before the next `read`.
+    /// What has arrived; its whole messages are for the caller to consume before the next `read` or `receive`.
     pub fn decoder(&mut self) -> &mut Decoder {
         &mut self.decoder
     }
@@ -84,10 +105,68 @@ impl Channel {
         self.outgoing.len()
     }
 
+    /// Whether what is queued waits for the socket, not for room in the ring.
+    pub fn waits_for_socket(&self) -> bool {
+        match self.outgoing.front() {
+            None => false,
+            Some((_, fd)) => !self.ring_sends || self.outgoing.is_before_division() || fd.is_some(),
+        }
+    }
+
+    /// Makes a ring and returns its descriptor, which is to be sent to the other side.
+    pub fn offer_ring(&mut self) -> Result<BorrowedFd<'_>, Errno> {
+        let (ring, fd) = Ring::create()?;
+        self.ring = Some(ring);
+        let offered: &OwnedFd = self.offered.insert(fd);
+        Ok(offered.as_fd())
+    }
+
+    /// Opens the ring whose descriptor came with the message that is being read.
+    pub fn open_ring(&mut self) -> Result<(), Errno> {
+        let fd = self.next_descriptor().ok_or(Errno::EBADF)?;
+        self.ring = Some(Ring::open(fd.as_fd())?);
+        Ok(())
+    }
+
+    /// Lets go of a ring the other side will not use.
+    pub fn drop_ring(&mut self) {
+        if !self.ring_sends && !self.ring_receives {
+            self.ring = None;
+            self.offered = None;
+        }
+    }
+
+    /// Sends through the ring from now on, once what is queued has left.
+    pub fn send_by_ring(&mut self) {
+        self.ring_sends = self.ring.is_some();
+        self.outgoing.divide();
+    }
+
+    /// Expects nothing but bells from the socket, from now on, and messages from the ring.
+    pub fn receive_by_ring(&mut self) {
+        self.ring_receives = self.ring.is_some();
+        self.offered = None;
+        self.decoder = Decoder::new(self.framing);
+    }
+
+    /// Whether messages arrive through the ring.
+    pub fn receives_by_ring(&self) -> bool {
+        self.ring_receives
+    }
+
     /// Writes a message, framed already, behind those that are queued; `fd` goes with its first byte.
     pub fn write(&mut self, message: Cow<'_, [u8]>, fd: Option<BorrowedFd<'_>>) -> Result<Written, Errno> {
         let mut gone = 0;
-        if self.outgoing.is_empty() {
+        let mut fd = fd;
+        if self.outgoing.is_empty() && self.ring_sends {
+            // Ahead of its message, which is not read before that is written.
+            if fd.is_some() && send(&self.socket, BELL, fd)? > 0 {
+                fd = None;
+            }
+            if fd.is_none() {
+                gone = self.push(&message)?;
+            }
+        } else if self.outgoing.is_empty() {
             for _ in 0..CALLS_PER_TURN {
                 match send(&self.socket, &message[gone..], fd.filter(|_| gone == 0))? {
                     0 => break,
@@ -98,6 +177,9 @@ impl Channel {
                 }
             }
         }
+        if gone == message.len() {
+            return Ok(Written::Now);
+        }
         // The caller may close its own once this returns.
         let fd = match fd {
             Some(fd) if gone == 0 => Some(fd.try_clone_to_owned().map_err(|_| Errno::EMFILE)?),
@@ -107,14 +189,30 @@ impl Channel {
         Ok(Written::Later)
     }
 
-    /// Writes what is queued, as far as the socket takes it.
+    /// Sends what there is room for in the ring.
+    fn push(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
+        let Some(ring) = &mut self.ring else { return Err(Errno::EPROTO) };
+        let count = ring.producer.push(bytes)?;
+        if count > 0 && ring.producer.must_wake() {
+            self.wake();
+        }
+        Ok(count)
+    }
+
+    /// Wakes the other side. A socket that takes no more has woken it already; one that is closed does so too.
+    fn wake(&self) {
+        let _ = send(&self.socket, BELL, None);
+    }
+
+    /// Writes what is queued, as far as it is taken; `waits_for_socket` tells by whom not.
     pub fn flush(&mut self) -> Flushed {
-        let mut messages = 0;
-        for _ in 0..CALLS_PER_TURN {
-            let Some((bytes, fd)) = self.outgoing.front() else { break };
-            match send(&self.socket, bytes, fd) {
-                Ok(0) => break,
-                Ok(count) => messages += self.outgoing.advance(count),
+        let (mut messages, mut calls) = (0, 0);
+        // The ring sets a bound by itself, and does not say again that it has room.
+        while calls < CALLS_PER_TURN {
+            calls += usize::from(self.waits_for_socket());
+            match self.flush_one() {
+                Ok(Some(ended)) => messages += ended,
+                Ok(None) => break,
                 Err(error) => {
                     messages += self.outgoing.clear();
                     return Flushed { messages, error: Some(error) };
@@ -124,12 +222,41 @@ impl Channel {
         Flushed { messages, error: None }
     }
 
-    /// Reads what has arrived, up to a bound; `Some` once nothing more will.
+    /// Writes of the first piece what is taken: how many messages that ends, or `None` if nothing is taken.
+    fn flush_one(&mut self) -> Result<Option<usize>, Errno> {
+        let Some((bytes, fd)) = self.outgoing.front() else { return Ok(None) };
+        let count = if !self.ring_sends || self.outgoing.is_before_division() {
+            send(&self.socket, bytes, fd)?
+        } else {
+            if fd.is_some() {
+                if send(&self.socket, BELL, fd)? == 0 {
+                    return Ok(None);
+                }
+                self.outgoing.descriptor_gone();
+            }
+            self.flush_to_ring()?
+        };
+        Ok((count > 0).then(|| self.outgoing.advance(count)))
+    }
+
+    fn flush_to_ring(&mut self) -> Result<usize, Errno> {
+        let (Some(ring), Some((bytes, _))) = (&mut self.ring, self.outgoing.front()) else { return Ok(0) };
+        let mut count = ring.producer.push(bytes)?;
+        if count == 0 && !ring.producer.wait_for_room()? {
+            count = ring.producer.push(bytes)?;
+        }
+        if count > 0 && ring.producer.must_wake() {
+            self.wake();
+        }
+        Ok(count)
+    }
+
+    /// Reads what has arrived on the socket, up to a bound; `Some` once nothing more will.
     ///
     /// `hangup` says that the other end writes no more, so that it is worth reading to the end.
     pub fn read(&mut self, buffer: &mut [u8], hangup: bool) -> Option<Ending> {
         // Between messages none is on its way to claim them: a peer sent them with messages that carry none.
-        if !self.decoder.is_partial() {
+        if !self.ring_receives && !self.decoder.is_partial() {
             self.waiting.clear();
         }
         for _ in 0..CALLS_PER_TURN {
@@ -138,7 +265,9 @@ impl Channel {
                 Ok((count, fd)) => {
                     // A descriptor ends a read early, with more behind it.
                     let is_empty = count < buffer.len() && fd.is_none() && !hangup;
-                    self.decoder.push(&buffer[..count]);
+                    if !self.ring_receives {
+                        self.decoder.push(&buffer[..count]);
+                    }
                     self.waiting.extend(fd.filter(|_| self.waiting.len() < MAX_WAITING));
                     if is_empty {
                         break;
@@ -149,6 +278,37 @@ impl Channel {
             }
         }
         None
+    }
+
+    /// Takes from the ring until there is a whole message, or nothing more; whether there is one.
+    pub fn receive(&mut self) -> Result<bool, Errno> {
+        let Some(ring) = self.ring.as_mut().filter(|_| self.ring_receives) else { return Ok(false) };
+        let mut taken = 0;
+        while taken < ring::SIZE && self.decoder.whole().is_empty() {
+            let count = self.decoder.fill(|buffer| ring.consumer.pop(RING_BATCH, buffer))?;
+            if count == 0 {
+                break;
+            }
+            taken += count;
+            if ring.consumer.must_wake() {
+                let _ = send(&self.socket, BELL, None);
+            }
+        }
+        Ok(!self.decoder.whole().is_empty())
+    }
+
+    /// Asks the other side to wake this one when it sends again; false if it has done so already.
+    pub fn sleep(&mut self) -> Result<bool, Errno> {
+        match &self.ring {
+            Some(ring) if self.ring_receives => Ok(ring.consumer.sleep()?),
+            _ => Ok(true),
+        }
+    }
+}
+
+impl From<Corrupt> for Errno {
+    fn from(_: Corrupt) -> Self {
+        Errno::EPROTO
     }
 }
 

@@ -1,0 +1,194 @@
+//! A stream of bytes in each direction through shared memory, and the word by which either side says that it
+//! sleeps. What the other side writes there is checked before it is used: a count that cannot be is `Corrupt`.
+//!
+//! ```text
+//! 0        256      4096          4096 + SIZE    4096 + 2 * SIZE
+//! | header | header | bytes       | bytes        |
+//!   there    back     there         back            "there" is what the maker of the memory sends
+//! ```
+//! Counts of bytes only grow; a byte's place is its number modulo SIZE. Each has one writer, who keeps a count of
+//! its own and never reads back what it has published.
+
+use std::num::NonZeroUsize;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::atomic::{Ordering, fence};
+
+use nix::errno::Errno;
+
+use crate::sys::shm::Memory;
+
+/// Bytes of each direction that may be under way.
+pub const SIZE: usize = 1 << 20;
+
+const LENGTH: NonZeroUsize = NonZeroUsize::new(DATA + 2 * SIZE).unwrap();
+const DATA: usize = 4096;
+const HEADER: usize = 256;
+
+/// Fields of a header, on cache lines of their own.
+const WRITTEN: usize = 0;
+const READ: usize = 64;
+const READER_SLEEPS: usize = 128;
+const WRITER_WAITS: usize = 192;
+
+/// The other side has written nonsense into the shared memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Corrupt;
+
+/// Both directions, as one side has them.
+#[derive(Debug)]
+pub struct Ring {
+    /// What this side sends.
+    pub producer: Producer,
+    /// What it receives.
+    pub consumer: Consumer,
+}
+
+impl Ring {
+    /// Makes the memory; the descriptor is for the other side.
+    pub fn create() -> Result<(Self, OwnedFd), Errno> {
+        let (memory, fd) = Memory::create(LENGTH)?;
+        Ok((Self::new(memory, 0, 1), fd))
+    }
+
+    /// Opens what the other side has made.
+    pub fn open(fd: BorrowedFd<'_>) -> Result<Self, Errno> {
+        Ok(Self::new(Memory::open(fd, LENGTH)?, 1, 0))
+    }
+
+    fn new(memory: Memory, sending: usize, receiving: usize) -> Self {
+        let memory = Rc::new(memory);
+        let consumer = Consumer { lane: Lane::new(memory.clone(), receiving), read: 0 };
+        // Until it has looked for the first time.
+        consumer.lane.memory.flag(consumer.lane.header + READER_SLEEPS).store(1, Ordering::SeqCst);
+        Self { producer: Producer { lane: Lane::new(memory, sending), written: 0 }, consumer }
+    }
+}
+
+/// One direction.
+#[derive(Debug)]
+struct Lane {
+    memory: Rc<Memory>,
+    header: usize,
+    data: usize,
+}
+
+impl Lane {
+    fn new(memory: Rc<Memory>, number: usize) -> Self {
+        Self { memory, header: number * HEADER, data: DATA + number * SIZE }
+    }
+
+    /// Whether a flag was raised; it is down afterwards.
+    ///
+    /// Together with `raise` this is Dekker's: one side publishes and then looks at the flag, the other raises the
+    /// flag and then looks at what is published. With a fence between, at least one of them sees the other.
+    fn lower(&self, flag: usize) -> bool {
+        let flag = self.memory.flag(self.header + flag);
+        fence(Ordering::SeqCst);
+        flag.load(Ordering::Relaxed) != 0 && flag.swap(0, Ordering::SeqCst) != 0
+    }
+
+    fn raise(&self, flag: usize) {
+        self.memory.flag(self.header + flag).store(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Bytes under way between a writer and a reader.
+    fn under_way(written: u64, read: u64) -> Result<usize, Corrupt> {
+        let count = written.wrapping_sub(read);
+        if count > SIZE as u64 { Err(Corrupt) } else { Ok(count as usize) }
+    }
+
+    /// The part of `length` bytes from byte number `count` on that lies before the end of the memory: its place
+    /// and length.
+    fn piece(&self, count: u64, length: usize) -> (usize, usize) {
+        let place = (count % SIZE as u64) as usize;
+        (self.data + place, length.min(SIZE - place))
+    }
+}
+
+/// The sending end.
+#[derive(Debug)]
+pub struct Producer {
+    lane: Lane,
+    written: u64,
+}
+
+impl Producer {
+    /// How many bytes there is room for.
+    pub fn room(&self) -> Result<usize, Corrupt> {
+        let read = self.lane.memory.number(self.lane.header + READ).load(Ordering::Acquire);
+        Ok(SIZE - Lane::under_way(self.written, read)?)
+    }
+
+    /// Sends as much of `bytes` as there is room for; returns how much.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<usize, Corrupt> {
+        let taken = bytes.len().min(self.room()?);
+        let (place, length) = self.lane.piece(self.written, taken);
+        self.lane.memory.write(place, &bytes[..length]);
+        if length < taken {
+            self.lane.memory.write(self.lane.data, &bytes[length..taken]);
+        }
+        self.written = self.written.wrapping_add(taken as u64);
+        self.lane.memory.number(self.lane.header + WRITTEN).store(self.written, Ordering::Release);
+        Ok(taken)
+    }
+
+    /// Whether the reader sleeps and is to be woken, now that something has been sent; said once.
+    pub fn must_wake(&self) -> bool {
+        self.lane.lower(READER_SLEEPS)
+    }
+
+    /// Asks the reader to wake this side once there is room; false if there is some already.
+    pub fn wait_for_room(&self) -> Result<bool, Corrupt> {
+        self.lane.raise(WRITER_WAITS);
+        let waits = self.room()? == 0;
+        if !waits {
+            self.lane.lower(WRITER_WAITS);
+        }
+        Ok(waits)
+    }
+}
+
+/// The receiving end.
+#[derive(Debug)]
+pub struct Consumer {
+    lane: Lane,
+    read: u64,
+}
+
+impl Consumer {
+    /// How many bytes have arrived.
+    pub fn available(&self) -> Result<usize, Corrupt> {
+        let written = self.lane.memory.number(self.lane.header + WRITTEN).load(Ordering::Acquire);
+        Lane::under_way(written, self.read)
+    }
+
+    /// Appends what has arrived to `to`, up to `limit` bytes; returns how many.
+    pub fn pop(&mut self, limit: usize, to: &mut Vec<u8>) -> Result<usize, Corrupt> {
+        let taken = self.available()?.min(limit);
+        let (place, length) = self.lane.piece(self.read, taken);
+        self.lane.memory.read(place, length, to);
+        if length < taken {
+            self.lane.memory.read(self.lane.data, taken - length, to);
+        }
+        self.read = self.read.wrapping_add(taken as u64);
+        self.lane.memory.number(self.lane.header + READ).store(self.read, Ordering::Release);
+        Ok(taken)
+    }
+
+    /// Whether the writer waits for the room made by `pop`; said once.
+    pub fn must_wake(&self) -> bool {
+        self.lane.lower(WRITER_WAITS)
+    }
+
+    /// Asks the writer to wake this side once something has been sent; false if something has been already.
+    pub fn sleep(&self) -> Result<bool, Corrupt> {
+        self.lane.raise(READER_SLEEPS);
+        let sleeps = self.available()? == 0;
+        if !sleeps {
+            self.lane.lower(READER_SLEEPS);
+        }
+        Ok(sleeps)
+    }
+}
