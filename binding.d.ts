@@ -82,6 +82,22 @@ export declare class Engine {
   channelSendByRing(id: number): void
   /** Receives through the ring from now on; called while the last message that came another way is read. */
   channelReceiveByRing(id: number): void
+  /**
+   * Gives the ring's sending lane to JavaScript as an ArrayBuffer, through `take`, once for each channel.
+   * Returns false where there is no such thing.
+   */
+  channelShareLane(id: number, take: (lane: ArrayBuffer) => void): boolean
+  /** Takes the memory of an ArrayBuffer of `channelShareLane` away. */
+  channelUnshareLane(lane: ArrayBuffer): void
+  /**
+   * Lends the lane: from now on JavaScript writes to it. Returns how many bytes have been written, modulo 2^32,
+   * or -1 if it is not to be had now.
+   */
+  channelLendLane(id: number): number
+  /** Ends the loan. */
+  channelResumeLane(id: number, written: number): void
+  /** Wakes the other side, if it still sleeps. */
+  channelWake(id: number): void
   /** Goes on with what a turn of the loop has left. */
   channelContinue(id: number): void
   /** Bytes queued. */

@@ -72,7 +72,7 @@ class Peer {
   }
 
   sendByRing() {
-    engine.channelSendByRing(this.ipc.wire.id);
+    this.ipc.wire.sendByRing();
     this.transport = 'ring';
   }
 }

@@ -9,6 +9,7 @@ const os = require('node:os');
 
 const { errnoException } = require('../errors');
 const { engine, kinds, on } = require('../native');
+const { Lane } = require('./lane');
 const serialization = require('./serialization');
 
 /** Open wires by the engine's id. @type {Map<number, Wire>} */
@@ -51,6 +52,9 @@ class Wire {
     this.isReferenced = true;
     /** Whether the user has chosen; else what is queued keeps the process alive too. */
     this.isReferencedByChoice = false;
+    this.isByRing = false;
+    /** Where small messages are written to without a call, once they go through a ring. @type {Lane | undefined} */
+    this.lane = undefined;
     open.set(id, this);
   }
 
@@ -76,7 +80,9 @@ class Wire {
    * @returns {number} 0, or a negative errno
    */
   write(message, fd, callback) {
-    const status = this.codec.write(this.id, message, fd);
+    // What is queued goes first; the engine knows when.
+    const lane = this.callbacks.length === 0 ? this.lane : undefined;
+    const status = this.codec.write(this.id, message, fd, lane);
     if (status === 1) {
       this.callbacks.push(callback && AsyncResource.bind(callback, 'WRITEWRAP'));
       if (this.callbacks.length === 1) this.hold(true);
@@ -112,8 +118,18 @@ class Wire {
     engine.channelSetRef(this.id, this.isReferenced || isHeld);
   }
 
+  /** Sends through the ring from now on. */
+  sendByRing() {
+    engine.channelSendByRing(this.id);
+    this.isByRing = true;
+    // Else once what is queued has left.
+    if (this.callbacks.length === 0) this.lane = Lane.of(this.id);
+  }
+
   close() {
     if (!open.delete(this.id)) return;
+    this.lane?.close();
+    this.lane = undefined;
     engine.channelClose(this.id);
     const lost = this.callbacks.filter((callback) => callback !== undefined);
     this.callbacks = [];
@@ -137,6 +153,7 @@ class Wire {
       if (callback) process.nextTick(callback, errno === 0 ? null : errnoException(errno, 'write'));
     }
     if (this.callbacks.length > 0) return;
+    if (this.isByRing) this.lane ??= Lane.of(this.id);
     this.hold(false);
     this.resource.runInAsyncScope(this.events.onDrained);
   }

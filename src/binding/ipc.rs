@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::rc::{Rc, Weak};
 
-use napi::bindgen_prelude::BufferSlice;
-use napi::{Env, JsString};
+use napi::bindgen_prelude::{BufferSlice, Function, Unknown};
+use napi::{Env, JsString, JsValue};
 use napi_derive::napi;
 use nix::errno::Errno;
 
@@ -16,6 +16,7 @@ use crate::ipc::channel::{Channel, Ending, READ_SIZE, Written};
 use crate::ipc::frame::Framing;
 use crate::ipc::handle::HandleKind;
 use crate::sys::fd;
+use crate::sys::node::{self, Handle};
 use crate::sys::socket::is_peer_marked;
 use crate::sys::uv::{Poll, Ready};
 
@@ -268,6 +269,49 @@ impl Engine {
     pub fn channel_receive_by_ring(&self, id: u32) {
         self.with_channel(id, |channel| {
             channel.receive_by_ring();
+            Ok(0)
+        });
+    }
+
+    /// Gives the ring's sending lane to JavaScript as an ArrayBuffer, through `take`, once for each channel.
+    /// Returns false where there is no such thing.
+    #[napi(ts_args_type = "id: number, take: (lane: ArrayBuffer) => void")]
+    pub fn channel_share_lane(&self, env: &Env, id: u32, take: Function<'_>) -> bool {
+        let Some(open) = self.state.channels.get(id) else { return false };
+        let Some((part, _)) = open.channel.borrow().lend() else { return false };
+        let Some(buffer) = node::array_buffer(Handle::new(env.raw().cast()), part) else { return false };
+        self.state.context.call(Handle::new(take.raw().cast()), &[buffer]);
+        true
+    }
+
+    /// Takes the memory of an ArrayBuffer of `channelShareLane` away.
+    #[napi(ts_args_type = "lane: ArrayBuffer")]
+    pub fn channel_unshare_lane(&self, env: &Env, lane: Unknown<'_>) {
+        node::detach(Handle::new(env.raw().cast()), Handle::new(lane.raw().cast()));
+    }
+
+    /// Lends the lane: from now on JavaScript writes to it. Returns how many bytes have been written, modulo 2^32,
+    /// or -1 if it is not to be had now.
+    #[napi]
+    pub fn channel_lend_lane(&self, id: u32) -> f64 {
+        let open = self.state.channels.get(id);
+        open.and_then(|open| open.channel.borrow().lend()).map_or(-1.0, |(_, written)| f64::from(written))
+    }
+
+    /// Ends the loan.
+    #[napi]
+    pub fn channel_resume_lane(&self, id: u32, written: u32) {
+        self.with_channel(id, |channel| {
+            channel.resume(written);
+            Ok(0)
+        });
+    }
+
+    /// Wakes the other side, if it still sleeps.
+    #[napi]
+    pub fn channel_wake(&self, id: u32) {
+        self.with_channel(id, |channel| {
+            channel.wake();
             Ok(0)
         });
     }

@@ -13,6 +13,7 @@ use super::frame::{Decoder, Framing};
 use super::outgoing::Outgoing;
 use super::ring::{self, Corrupt, Ring};
 use crate::sys::scm;
+use crate::sys::shm::Part;
 
 /// Size of the buffer that `read` wants.
 pub const READ_SIZE: usize = 64 * 1024;
@@ -149,6 +150,20 @@ impl Channel {
         self.decoder = Decoder::new(self.framing);
     }
 
+    /// Lends the ring's sending lane to somebody who writes to it by himself: the lane, and how many bytes have
+    /// been written. `None` unless messages go through the ring, and at once.
+    pub fn lend(&self) -> Option<(Part, u32)> {
+        let ring = self.ring.as_ref().filter(|_| self.ring_sends && self.outgoing.is_empty())?;
+        Some(ring.producer.lend())
+    }
+
+    /// Takes the lane back.
+    pub fn resume(&mut self, written: u32) {
+        if let Some(ring) = &mut self.ring {
+            ring.producer.resume(written);
+        }
+    }
+
     /// Whether messages arrive through the ring.
     pub fn receives_by_ring(&self) -> bool {
         self.ring_receives
@@ -193,15 +208,17 @@ impl Channel {
     fn push(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
         let Some(ring) = &mut self.ring else { return Err(Errno::EPROTO) };
         let count = ring.producer.push(bytes)?;
-        if count > 0 && ring.producer.must_wake() {
+        if count > 0 {
             self.wake();
         }
         Ok(count)
     }
 
-    /// Wakes the other side. A socket that takes no more has woken it already; one that is closed does so too.
-    fn wake(&self) {
-        let _ = send(&self.socket, BELL, None);
+    /// Wakes the other side if it sleeps. A socket that takes no more has woken it already; one that is closed does so too.
+    pub fn wake(&self) {
+        if self.ring.as_ref().is_some_and(|ring| ring.producer.must_wake()) {
+            let _ = send(&self.socket, BELL, None);
+        }
     }
 
     /// Writes what is queued, as far as it is taken; `waits_for_socket` tells by whom not.
@@ -245,7 +262,7 @@ impl Channel {
         if count == 0 && !ring.producer.wait_for_room()? {
             count = ring.producer.push(bytes)?;
         }
-        if count > 0 && ring.producer.must_wake() {
+        if count > 0 {
             self.wake();
         }
         Ok(count)

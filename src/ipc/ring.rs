@@ -2,30 +2,33 @@
 //! sleeps. What the other side writes there is checked before it is used: a count that cannot be is `Corrupt`.
 //!
 //! ```text
-//! 0        256      4096          4096 + SIZE    4096 + 2 * SIZE
-//! | header | header | bytes       | bytes        |
-//!   there    back     there         back            "there" is what the maker of the memory sends
+//! 0        4096          4096 + SIZE          2 * (4096 + SIZE)
+//! | header | bytes       | header | bytes     |
+//!   what the maker of      what is sent
+//!   the memory sends       to it
 //! ```
-//! Counts of bytes only grow; a byte's place is its number modulo SIZE. Each has one writer, who keeps a count of
-//! its own and never reads back what it has published.
+//! Counts of bytes, 32 bits, only grow and wrap around; a byte's place is its number modulo SIZE. Each has one
+//! writer, who keeps a count of its own and never reads back what it has published.
+//!
+//! The sending lane can be lent to JavaScript, which then writes small messages without a call into here.
 
 use std::num::NonZeroUsize;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use nix::errno::Errno;
 
-use crate::sys::shm::Memory;
+use crate::sys::shm::{Memory, Part};
 
 /// Bytes of each direction that may be under way.
 pub const SIZE: usize = 1 << 20;
 
-const LENGTH: NonZeroUsize = NonZeroUsize::new(DATA + 2 * SIZE).unwrap();
-const DATA: usize = 4096;
-const HEADER: usize = 256;
+const LENGTH: NonZeroUsize = NonZeroUsize::new(2 * LANE).unwrap();
+const LANE: usize = HEADER + SIZE;
+const HEADER: usize = 4096;
 
-/// Fields of a header, on cache lines of their own.
+/// Fields of a header, on cache lines of their own; lib/child_process/lane.js has the same.
 const WRITTEN: usize = 0;
 const READ: usize = 64;
 const READER_SLEEPS: usize = 128;
@@ -58,10 +61,10 @@ impl Ring {
 
     fn new(memory: Memory, sending: usize, receiving: usize) -> Self {
         let memory = Rc::new(memory);
-        let consumer = Consumer { lane: Lane::new(memory.clone(), receiving), read: 0 };
+        let consumer = Consumer { lane: Lane { memory: memory.clone(), start: receiving * LANE }, read: 0 };
         // Until it has looked for the first time.
-        consumer.lane.memory.flag(consumer.lane.header + READER_SLEEPS).store(1, Ordering::SeqCst);
-        Self { producer: Producer { lane: Lane::new(memory, sending), written: 0 }, consumer }
+        consumer.lane.raise(READER_SLEEPS);
+        Self { producer: Producer { lane: Lane { memory, start: sending * LANE }, written: 0 }, consumer }
     }
 }
 
@@ -69,13 +72,12 @@ impl Ring {
 #[derive(Debug)]
 struct Lane {
     memory: Rc<Memory>,
-    header: usize,
-    data: usize,
+    start: usize,
 }
 
 impl Lane {
-    fn new(memory: Rc<Memory>, number: usize) -> Self {
-        Self { memory, header: number * HEADER, data: DATA + number * SIZE }
+    fn field(&self, field: usize) -> &AtomicU32 {
+        self.memory.number(self.start + field)
     }
 
     /// Whether a flag was raised; it is down afterwards.
@@ -83,27 +85,27 @@ impl Lane {
     /// Together with `raise` this is Dekker's: one side publishes and then looks at the flag, the other raises the
     /// flag and then looks at what is published. With a fence between, at least one of them sees the other.
     fn lower(&self, flag: usize) -> bool {
-        let flag = self.memory.flag(self.header + flag);
+        let flag = self.field(flag);
         fence(Ordering::SeqCst);
         flag.load(Ordering::Relaxed) != 0 && flag.swap(0, Ordering::SeqCst) != 0
     }
 
     fn raise(&self, flag: usize) {
-        self.memory.flag(self.header + flag).store(1, Ordering::SeqCst);
+        self.field(flag).store(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
     }
 
     /// Bytes under way between a writer and a reader.
-    fn under_way(written: u64, read: u64) -> Result<usize, Corrupt> {
+    fn under_way(written: u32, read: u32) -> Result<usize, Corrupt> {
         let count = written.wrapping_sub(read);
-        if count > SIZE as u64 { Err(Corrupt) } else { Ok(count as usize) }
+        if count > SIZE as u32 { Err(Corrupt) } else { Ok(count as usize) }
     }
 
     /// The part of `length` bytes from byte number `count` on that lies before the end of the memory: its place
     /// and length.
-    fn piece(&self, count: u64, length: usize) -> (usize, usize) {
-        let place = (count % SIZE as u64) as usize;
-        (self.data + place, length.min(SIZE - place))
+    fn piece(&self, count: u32, length: usize) -> (usize, usize) {
+        let place = count as usize % SIZE;
+        (self.start + HEADER + place, length.min(SIZE - place))
     }
 }
 
@@ -111,13 +113,23 @@ impl Lane {
 #[derive(Debug)]
 pub struct Producer {
     lane: Lane,
-    written: u64,
+    written: u32,
 }
 
 impl Producer {
+    /// The lane, for somebody else to write to, and how many bytes have been written. Until `resume`.
+    pub fn lend(&self) -> (Part, u32) {
+        (Part { memory: self.lane.memory.clone(), start: self.lane.start, length: LANE }, self.written)
+    }
+
+    /// Goes on where whom the lane was lent to has come to.
+    pub fn resume(&mut self, written: u32) {
+        self.written = written;
+    }
+
     /// How many bytes there is room for.
     pub fn room(&self) -> Result<usize, Corrupt> {
-        let read = self.lane.memory.number(self.lane.header + READ).load(Ordering::Acquire);
+        let read = self.lane.field(READ).load(Ordering::Acquire);
         Ok(SIZE - Lane::under_way(self.written, read)?)
     }
 
@@ -127,10 +139,10 @@ impl Producer {
         let (place, length) = self.lane.piece(self.written, taken);
         self.lane.memory.write(place, &bytes[..length]);
         if length < taken {
-            self.lane.memory.write(self.lane.data, &bytes[length..taken]);
+            self.lane.memory.write(self.lane.start + HEADER, &bytes[length..taken]);
         }
-        self.written = self.written.wrapping_add(taken as u64);
-        self.lane.memory.number(self.lane.header + WRITTEN).store(self.written, Ordering::Release);
+        self.written = self.written.wrapping_add(taken as u32);
+        self.lane.field(WRITTEN).store(self.written, Ordering::Release);
         Ok(taken)
     }
 
@@ -154,13 +166,13 @@ impl Producer {
 #[derive(Debug)]
 pub struct Consumer {
     lane: Lane,
-    read: u64,
+    read: u32,
 }
 
 impl Consumer {
     /// How many bytes have arrived.
     pub fn available(&self) -> Result<usize, Corrupt> {
-        let written = self.lane.memory.number(self.lane.header + WRITTEN).load(Ordering::Acquire);
+        let written = self.lane.field(WRITTEN).load(Ordering::Acquire);
         Lane::under_way(written, self.read)
     }
 
@@ -170,10 +182,10 @@ impl Consumer {
         let (place, length) = self.lane.piece(self.read, taken);
         self.lane.memory.read(place, length, to);
         if length < taken {
-            self.lane.memory.read(self.lane.data, taken - length, to);
+            self.lane.memory.read(self.lane.start + HEADER, taken - length, to);
         }
-        self.read = self.read.wrapping_add(taken as u64);
-        self.lane.memory.number(self.lane.header + READ).store(self.read, Ordering::Release);
+        self.read = self.read.wrapping_add(taken as u32);
+        self.lane.field(READ).store(self.read, Ordering::Release);
         Ok(taken)
     }
 

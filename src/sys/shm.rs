@@ -7,7 +7,8 @@ use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::rc::Rc;
+use std::sync::atomic::AtomicU32;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -55,15 +56,8 @@ impl Memory {
         unsafe { self.start.cast::<u8>().add(offset) }
     }
 
-    /// The 64-bit number at `offset`, a multiple of 8.
-    pub fn number(&self, offset: usize) -> &AtomicU64 {
-        assert!(offset.is_multiple_of(8));
-        // SAFETY: mapped as long as `self`, aligned since mappings are, and both sides use atomics there.
-        unsafe { AtomicU64::from_ptr(self.at(offset, 8).cast().as_ptr()) }
-    }
-
     /// The 32-bit number at `offset`, a multiple of 4.
-    pub fn flag(&self, offset: usize) -> &AtomicU32 {
+    pub fn number(&self, offset: usize) -> &AtomicU32 {
         assert!(offset.is_multiple_of(4));
         // SAFETY: mapped as long as `self`, aligned since mappings are, and both sides use atomics there.
         unsafe { AtomicU32::from_ptr(self.at(offset, 4).cast().as_ptr()) }
@@ -86,6 +80,24 @@ impl Memory {
             from.copy_to_nonoverlapping(NonNull::new_unchecked(to.as_mut_ptr().add(to.len())), length);
             to.set_len(to.len() + length);
         }
+    }
+}
+
+/// A part of a mapping, which keeps the whole of it.
+#[derive(Debug)]
+pub struct Part {
+    /// The mapping.
+    pub memory: Rc<Memory>,
+    /// Where the part begins.
+    pub start: usize,
+    /// How long it is.
+    pub length: usize,
+}
+
+impl Part {
+    /// Where the part is, as long as `self` lives.
+    pub(super) fn as_ptr(&self) -> NonNull<u8> {
+        self.memory.at(self.start, self.length)
     }
 }
 
