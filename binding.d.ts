@@ -98,6 +98,10 @@ export declare class Engine {
   channelResumeLane(id: number, written: number): void
   /** Wakes the other side, if it still sleeps. */
   channelWake(id: number): void
+  /** Stops delivering messages, or goes on. */
+  channelPause(id: number, on: boolean): void
+  /** Refuses messages of more than `limit` bytes, in both directions; 0 for any size. */
+  channelSetLimit(id: number, limit: number): void
   /** Goes on with what a turn of the loop has left. */
   channelContinue(id: number): void
   /** Bytes queued. */

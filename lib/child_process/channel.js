@@ -14,6 +14,7 @@ const { deprecate } = require('node:util');
 
 const { codedError, errnoException, nodeMajor, validateObject } = require('../errors');
 const { conversionName, conversions, handleFromFd, handleKind } = require('./handles');
+const { messages } = require('./messages');
 const { PEER_PREFIX, Peer } = require('./peer');
 const { Wire } = require('./wire');
 
@@ -25,6 +26,9 @@ const HIGH_WATER_MARK = 128 * 1024;
 const INTERNAL_PREFIX = 'NODE_';
 
 const UV_EBADF = -os.constants.errno.EBADF;
+const UV_EMSGSIZE = -os.constants.errno.EMSGSIZE;
+const UV_ENOBUFS = -os.constants.errno.ENOBUFS;
+const UV_EPROTO = -os.constants.errno.EPROTO;
 
 const kIpc = Symbol('rcluster.ipc');
 const kPending = Symbol('rcluster.pendingMessages');
@@ -111,8 +115,9 @@ class Ipc {
     this.wire = new Wire(fd, mode, {
       onMessage: (message) => this.arrived(message),
       onInput: () => this.finishIfIdle(true),
+      onWritten: () => this.onWritten(),
       onDrained: () => this.finishIfIdle(false),
-      onEnd: () => this.ended(),
+      onEnd: (errno) => this.ended(errno),
       onHeld: born && ((isHeld) => (isHeld ? born.control.refCounted() : born.control.unrefCounted())),
     });
     this.control = born?.control ?? new Control(this.wire);
@@ -125,6 +130,8 @@ class Ipc {
     /** Whether it is to be closed once what was sent before has left. */
     this.isClosing = false;
     this.isFinished = false;
+    /** Whether a sender was told to wait. */
+    this.needsDrain = false;
     this.isCounted = false;
   }
 
@@ -140,9 +147,16 @@ class Ipc {
     const name = handle ? conversionName(handle) : undefined;
     if (handle && name === undefined) throw codedError('ERR_INVALID_HANDLE_TYPE');
 
+    const { queueLimit } = this.wire;
+    if (queueLimit !== undefined && !options.swallowErrors && this.wire.queued > queueLimit) {
+      this.report(UV_ENOBUFS, options, callback);
+      return false;
+    }
     // Nothing overtakes a handle that the other side may yet ask for again.
     if (child._handleQueue && !(name === undefined && isReceipt(message))) {
-      return child._handleQueue.push({ callback, handle: handle || null, options, message }) === 1;
+      if (child._handleQueue.push({ callback, handle: handle || null, options, message }) === 1) return true;
+      this.needsDrain = true;
+      return false;
     }
     if (name === undefined) return this.transmit(message, options, callback);
 
@@ -162,9 +176,29 @@ class Ipc {
 
   /** @param {any} message @param {any} options @param {any} callback */
   transmit(message, options, callback) {
-    const errno = this.wire.write(message, -1, callback);
-    if (errno < 0) this.report(errno, options, callback);
-    return this.wire.queued < HIGH_WATER_MARK;
+    if (options.ack === true && typeof callback === 'function') {
+      const errno = this.wire.write(message, -1);
+      if (errno < 0) this.report(errno, options, callback);
+      else this.peer.requests.askReceipt(callback);
+    } else {
+      const errno = this.wire.write(message, -1, callback);
+      if (errno < 0) this.report(errno, options, callback);
+    }
+    return this.hasRoom();
+  }
+
+  /** Whether the sender may go on; where not, 'drain' says when. */
+  hasRoom() {
+    if (this.wire.queued < HIGH_WATER_MARK) return true;
+    this.needsDrain = true;
+    return false;
+  }
+
+  /** Something that was queued has left. */
+  onWritten() {
+    if (!this.needsDrain || this.child._handleQueue || this.wire.queued >= HIGH_WATER_MARK) return;
+    this.needsDrain = false;
+    process.nextTick(() => this.child.emit('drain'));
   }
 
   /** @param {HandleInFlight} sent @param {any} options @param {any} callback */
@@ -187,15 +221,25 @@ class Ipc {
       child._handleQueue ??= [];
       child._pendingMessage = isMoved ? { callback, message, handle, options, retransmissions: 0 } : null;
     }
-    return this.wire.queued < HIGH_WATER_MARK;
+    return this.hasRoom();
   }
 
   /** @param {number} errno @param {any} options @param {any} callback */
   report(errno, options, callback) {
     if (options.swallowErrors) return;
-    const error = errnoException(errno, 'write');
+    const error = this.writeError(errno);
     if (typeof callback === 'function') process.nextTick(callback, error);
     else process.nextTick(() => this.child.emit('error', error));
+  }
+
+  /** @param {number} errno */
+  writeError(errno) {
+    const { messageLimit, queueLimit } = this.wire;
+    if (errno === UV_EMSGSIZE && messageLimit !== undefined)
+      return codedError('ERR_RCLUSTER_MESSAGE_SIZE', messageLimit);
+    if (errno === UV_ENOBUFS && queueLimit !== undefined)
+      return codedError('ERR_RCLUSTER_QUEUE_SIZE', queueLimit);
+    return errnoException(errno, 'write');
   }
 
   /** A message has been read. @param {any} message */
@@ -272,6 +316,7 @@ class Ipc {
     for (const { message, handle, options, callback } of queue)
       child._send(message, handle, options, callback);
     if (!child.connected && child.channel && !child._handleQueue) child._disconnect();
+    else this.onWritten();
   }
 
   /** @param {any} message NODE_HANDLE @param {any} handle */
@@ -323,6 +368,7 @@ class Ipc {
   closeWire() {
     this.wire.close();
     this.born?.close();
+    this.peer.requests.close();
   }
 
   /** Counts towards the child's 'close', once. */
@@ -332,10 +378,15 @@ class Ipc {
     this.onClosed(this.child);
   }
 
-  /** The other side has gone. */
-  ended() {
+  /** The other side has gone, or does what cannot be. @param {number} errno */
+  ended(errno) {
     const { child } = this;
     if (this.isFinished) return;
+    if (errno === UV_EPROTO || errno === UV_EMSGSIZE) {
+      const why =
+        errno === UV_EPROTO ? 'the other end has overwritten its ring' : 'a message is larger than the limit';
+      process.emitWarning(`A message channel was closed: ${why}`, { code: 'RCLUSTER_CHANNEL' });
+    }
     const queue = child._handleQueue ?? [];
     child._handleQueue = null;
     for (const { callback } of queue) {
@@ -467,7 +518,7 @@ function setupChannel(child, fd, serializationMode, onClosed) {
   const ipc = new Ipc(child, fd, serializationMode, onClosed);
   Object.defineProperty(child, kIpc, { value: ipc, configurable: true });
   child.channel = ipc.control;
-  defineTransport(ipc);
+  defineExtras(ipc);
   if (nodeMajor < 26) Object.defineProperty(child, '_channel', deprecatedChannel);
   child._handleQueue = null;
   child._pendingMessage = null;
@@ -496,7 +547,7 @@ function takeOverChannel(fd, serializationMode, born) {
   const target = /** @type {any} */ (process);
   const ipc = new Ipc(target, fd, serializationMode, () => {}, born);
   Object.defineProperty(target, kIpc, { value: ipc, configurable: true });
-  defineTransport(ipc);
+  defineExtras(ipc);
   target.prependListener('internalMessage', (/** @type {any} */ message, /** @type {any} */ handle) => {
     ipc.internalMessage(message, handle);
   });
@@ -506,9 +557,21 @@ function takeOverChannel(fd, serializationMode, born) {
   return ipc;
 }
 
-/** @param {Ipc} ipc */
-function defineTransport({ control, peer }) {
-  Object.defineProperty(control, 'transport', { get: () => peer.transport, configurable: true });
+/** What Node has not. @param {Ipc} ipc */
+function defineExtras({ child, control, peer, wire }) {
+  const { requests } = peer;
+  const methods = {
+    request: (/** @type {any} */ message, /** @type {any} */ options) => requests.request(message, options),
+    onRequest: (/** @type {any} */ handler) => requests.onRequest(handler),
+    messages: (/** @type {any} */ options) => messages(child, wire, options),
+  };
+  for (const [name, value] of Object.entries(methods)) {
+    Object.defineProperty(child, name, { value, configurable: true, writable: true });
+  }
+  Object.defineProperties(control, {
+    transport: { get: () => peer.transport, configurable: true },
+    setLimits: { value: wire.setLimits.bind(wire), configurable: true },
+  });
 }
 
 module.exports = { setupChannel, takeOverChannel };

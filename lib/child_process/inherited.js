@@ -59,6 +59,8 @@ function takeOver() {
   handle.ref = () => wire.setRef(true, true);
   handle.unref = () => wire.setRef(false, true);
   handle.hasRef = () => wire.isReferenced;
+  handle.readStart = () => wire.pause(false);
+  handle.readStop = () => wire.pause(true);
   peer.greet();
 }
 

@@ -12,6 +12,7 @@
 // The child speaks first, and only to a parent that has marked the socket: to Node nothing is ever said.
 
 const { engine } = require('../native');
+const { Requests } = require('./requests');
 
 /** Of the commands of these messages. */
 const PEER_PREFIX = 'NODE_RCLUSTER_';
@@ -34,6 +35,7 @@ class Peer {
     this.isKnown = false;
     /** @type {'wire' | 'ring'} */
     this.transport = 'wire';
+    this.requests = new Requests(ipc);
   }
 
   /** Speaks first. */
@@ -53,21 +55,25 @@ class Peer {
         const ring = message.ring === true && isRingAllowed() && engine.channelOpenRing(wire.id) === 0;
         wire.write({ cmd: READY, ring }, -1);
         if (ring) this.sendByRing();
+        this.requests.known();
         break;
       }
       case READY:
         this.isKnown = true;
-        if (message.ring !== true) {
+        if (message.ring === true) {
+          engine.channelReceiveByRing(wire.id);
+          wire.write({ cmd: SWITCH }, -1);
+          this.sendByRing();
+        } else {
           engine.channelDropRing(wire.id);
-          break;
         }
-        engine.channelReceiveByRing(wire.id);
-        wire.write({ cmd: SWITCH }, -1);
-        this.sendByRing();
+        this.requests.known();
         break;
       case SWITCH:
         engine.channelReceiveByRing(wire.id);
         break;
+      default:
+        this.requests.arrived(message);
     }
   }
 

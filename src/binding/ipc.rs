@@ -43,13 +43,20 @@ struct Open {
     poll: Poll,
     channel: RefCell<Channel>,
     is_writing: Cell<bool>,
+    is_paused: Cell<bool>,
 }
 
 impl Open {
+    /// Reading the socket pauses too, unless it brings bells, which say that there is room.
+    fn watch(&self) {
+        let reads = !self.is_paused.get() || self.channel.borrow().receives_by_ring();
+        let _ = self.poll.watch(reads, self.is_writing.get());
+    }
+
     /// Has the loop say when the socket takes more, as long as something is queued.
     fn watch_writing(&self, on: bool) {
         if self.is_writing.replace(on) != on {
-            let _ = self.poll.watch(true, on);
+            self.watch();
         }
     }
 }
@@ -89,6 +96,9 @@ impl Channels {
                 }
                 Some(ending) => {
                     // Written before the other side went.
+                    if let Some(open) = self.get(id) {
+                        open.is_paused.set(false);
+                    }
                     self.take_from_ring(state, id, ROUNDS_TO_END);
                     self.end(state, id, ending);
                 }
@@ -112,7 +122,7 @@ impl Channels {
     /// Delivers what is in the ring, in so many rounds at most.
     fn take_from_ring(&self, state: &State, id: u32, rounds: usize) {
         for _ in 0..rounds {
-            let Some(open) = self.get(id) else { return };
+            let Some(open) = self.get(id).filter(|open| !open.is_paused.get()) else { return };
             // JavaScript may throw while it reads, and leave the rest of what it took; it goes on from there.
             let received = open.channel.borrow_mut().receive();
             let outcome = match received {
@@ -129,7 +139,7 @@ impl Channels {
                 Err(errno) => return self.end(state, id, Err(errno)),
             }
         }
-        if self.get(id).is_some() {
+        if self.get(id).is_some_and(|open| !open.is_paused.get()) {
             state.emit(Kind::ChannelMore, id, 0, 0);
         }
     }
@@ -184,7 +194,10 @@ impl Engine {
         let framing = if advanced { Framing::Lengths } else { Framing::Lines };
         let channel = RefCell::new(Channel::new(socket, framing));
         channels.next_id.set((id + 1) & i32::MAX as u32);
-        channels.open.borrow_mut().insert(id, Rc::new(Open { poll, channel, is_writing: Cell::new(false) }));
+        channels.open.borrow_mut().insert(
+            id,
+            Rc::new(Open { poll, channel, is_writing: Cell::new(false), is_paused: Cell::new(false) }),
+        );
         Ok(id as i32)
     }
 
@@ -214,7 +227,9 @@ impl Engine {
         match written {
             Ok(Written::Now) => 0,
             Ok(Written::Later) => {
-                open.watch_writing(channel.waits_for_socket());
+                let waits_for_socket = channel.waits_for_socket();
+                drop(channel);
+                open.watch_writing(waits_for_socket);
                 1
             }
             Err(errno) => -(errno as i32),
@@ -312,6 +327,28 @@ impl Engine {
     pub fn channel_wake(&self, id: u32) {
         self.with_channel(id, |channel| {
             channel.wake();
+            Ok(0)
+        });
+    }
+
+    /// Stops delivering messages, or goes on.
+    #[napi]
+    pub fn channel_pause(&self, id: u32, on: bool) {
+        if let Some(open) = self.state.channels.get(id)
+            && open.is_paused.replace(on) != on
+        {
+            open.watch();
+            if !on {
+                self.state.emit(Kind::ChannelMore, id, 0, 0);
+            }
+        }
+    }
+
+    /// Refuses messages of more than `limit` bytes, in both directions; 0 for any size.
+    #[napi]
+    pub fn channel_set_limit(&self, id: u32, limit: u32) {
+        self.with_channel(id, |channel| {
+            channel.set_limit(if limit == 0 { usize::MAX } else { limit as usize });
             Ok(0)
         });
     }

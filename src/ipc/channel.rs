@@ -66,6 +66,8 @@ pub struct Channel {
     offered: Option<OwnedFd>,
     /// Whether messages go through the ring, those queued before that excepted.
     ring_sends: bool,
+    /// How large a message may be.
+    limit: usize,
     /// Whether messages arrive through the ring; what the socket still brings are bells.
     ring_receives: bool,
 }
@@ -81,6 +83,7 @@ impl Channel {
             outgoing: Outgoing::default(),
             ring: None,
             offered: None,
+            limit: usize::MAX,
             ring_sends: false,
             ring_receives: false,
         }
@@ -104,6 +107,16 @@ impl Channel {
     /// Bytes queued.
     pub fn queued(&self) -> usize {
         self.outgoing.len()
+    }
+
+    /// Refuses messages of more than `limit` bytes from now on, in both directions.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Whether more of a message has arrived than may be.
+    fn check_size(&self) -> Result<(), Errno> {
+        if self.decoder.partial_len() > self.limit { Err(Errno::EMSGSIZE) } else { Ok(()) }
     }
 
     /// Whether what is queued waits for the socket, not for room in the ring.
@@ -171,6 +184,9 @@ impl Channel {
 
     /// Writes a message, framed already, behind those that are queued; `fd` goes with its first byte.
     pub fn write(&mut self, message: Cow<'_, [u8]>, fd: Option<BorrowedFd<'_>>) -> Result<Written, Errno> {
+        if message.len() > self.limit {
+            return Err(Errno::EMSGSIZE);
+        }
         let mut gone = 0;
         let mut fd = fd;
         if self.outgoing.is_empty() && self.ring_sends {
@@ -204,10 +220,13 @@ impl Channel {
         Ok(Written::Later)
     }
 
-    /// Sends what there is room for in the ring.
+    /// Sends what there is room for in the ring. Where that is not all, the other side will say when there is more.
     fn push(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
         let Some(ring) = &mut self.ring else { return Err(Errno::EPROTO) };
-        let count = ring.producer.push(bytes)?;
+        let mut count = ring.producer.push(bytes)?;
+        while count < bytes.len() && !ring.producer.wait_for_room()? {
+            count += ring.producer.push(&bytes[count..])?;
+        }
         if count > 0 {
             self.wake();
         }
@@ -242,30 +261,19 @@ impl Channel {
     /// Writes of the first piece what is taken: how many messages that ends, or `None` if nothing is taken.
     fn flush_one(&mut self) -> Result<Option<usize>, Errno> {
         let Some((bytes, fd)) = self.outgoing.front() else { return Ok(None) };
-        let count = if !self.ring_sends || self.outgoing.is_before_division() {
+        let by_ring = self.ring_sends && !self.outgoing.is_before_division();
+        let count = if !by_ring {
             send(&self.socket, bytes, fd)?
+        } else if fd.is_some() && send(&self.socket, BELL, fd)? == 0 {
+            0
         } else {
-            if fd.is_some() {
-                if send(&self.socket, BELL, fd)? == 0 {
-                    return Ok(None);
-                }
-                self.outgoing.descriptor_gone();
-            }
-            self.flush_to_ring()?
+            let mut outgoing = std::mem::take(&mut self.outgoing);
+            outgoing.descriptor_gone();
+            let pushed = outgoing.front().map_or(Ok(0), |(bytes, _)| self.push(bytes));
+            self.outgoing = outgoing;
+            pushed?
         };
         Ok((count > 0).then(|| self.outgoing.advance(count)))
-    }
-
-    fn flush_to_ring(&mut self) -> Result<usize, Errno> {
-        let (Some(ring), Some((bytes, _))) = (&mut self.ring, self.outgoing.front()) else { return Ok(0) };
-        let mut count = ring.producer.push(bytes)?;
-        if count == 0 && !ring.producer.wait_for_room()? {
-            count = ring.producer.push(bytes)?;
-        }
-        if count > 0 {
-            self.wake();
-        }
-        Ok(count)
     }
 
     /// Reads what has arrived on the socket, up to a bound; `Some` once nothing more will.
@@ -284,6 +292,9 @@ impl Channel {
                     let is_empty = count < buffer.len() && fd.is_none() && !hangup;
                     if !self.ring_receives {
                         self.decoder.push(&buffer[..count]);
+                        if let Err(error) = self.check_size() {
+                            return Some(Err(error));
+                        }
                     }
                     self.waiting.extend(fd.filter(|_| self.waiting.len() < MAX_WAITING));
                     if is_empty {
@@ -311,6 +322,7 @@ impl Channel {
                 let _ = send(&self.socket, BELL, None);
             }
         }
+        self.check_size()?;
         Ok(!self.decoder.whole().is_empty())
     }
 

@@ -84,6 +84,11 @@ impl Decoder {
         self.buffer.len() > self.whole
     }
 
+    /// How much of a message has arrived without its end.
+    pub fn partial_len(&self) -> usize {
+        self.buffer.len() - self.whole
+    }
+
     /// Forgets the whole messages.
     pub fn consume(&mut self) {
         if self.buffer.capacity() > KEPT {
