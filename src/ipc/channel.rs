@@ -433,4 +433,108 @@ mod tests {
         }
         assert_eq!(b.waiting.len(), 1);
     }
+
+    /// Both directions of a pair go over to the ring, `a` having made it.
+    fn by_ring(a: &mut Channel, b: &mut Channel) {
+        let mut buffer = vec![0; READ_SIZE];
+        let fd = a.offer_ring().unwrap().try_clone_to_owned().unwrap();
+        a.write(Cow::Borrowed(b"hello\n"), Some(fd.as_fd())).unwrap();
+        b.read(&mut buffer, false);
+        b.open_ring().unwrap();
+        assert_eq!(b.decoder().take(), b"hello\n");
+        b.write(Cow::Borrowed(b"ready\n"), None).unwrap();
+        b.send_by_ring();
+        a.read(&mut buffer, false);
+        assert_eq!(a.decoder().take(), b"ready\n");
+        a.receive_by_ring();
+        a.write(Cow::Borrowed(b"switch\n"), None).unwrap();
+        a.send_by_ring();
+        b.read(&mut buffer, false);
+        assert_eq!(b.decoder().take(), b"switch\n");
+        b.receive_by_ring();
+    }
+
+    #[test]
+    fn what_is_queued_for_the_socket_leaves_before_what_goes_by_the_ring() {
+        let (mut a, mut b) = pair(Framing::Lines);
+        let mut buffer = vec![0; READ_SIZE];
+        let fd = a.offer_ring().unwrap().try_clone_to_owned().unwrap();
+        b.waiting.push_back(fd);
+        b.open_ring().unwrap();
+        let first = [vec![b'1'; 2_000_000], b"\n".to_vec()].concat();
+        assert_eq!(a.write(Cow::Borrowed(&first), None), Ok(Written::Later));
+        assert_eq!(a.write(Cow::Borrowed(b"switch\n"), None), Ok(Written::Later));
+        a.send_by_ring();
+        assert_eq!(a.write(Cow::Borrowed(b"2\n"), None), Ok(Written::Later));
+        assert!(a.waits_for_socket());
+        let mut received = Vec::new();
+        while !received.ends_with(b"switch\n") {
+            a.flush();
+            b.read(&mut buffer, false);
+            received.extend(b.decoder().take());
+        }
+        b.receive_by_ring();
+        a.flush();
+        assert_eq!((received.len(), a.queued()), (first.len() + 7, 0));
+        assert_eq!(b.receive(), Ok(true));
+        assert_eq!(b.decoder().take(), b"2\n");
+    }
+
+    #[test]
+    fn large_messages_and_descriptors_go_through_the_ring_in_order() {
+        let (mut a, mut b) = pair(Framing::Lines);
+        by_ring(&mut a, &mut b);
+        let mut buffer = vec![0; READ_SIZE];
+        let large = [vec![b'x'; 3 * ring::SIZE], b"\n".to_vec()].concat();
+        let (reader, writer) = nix::unistd::pipe().unwrap();
+        assert_eq!(a.write(Cow::Borrowed(b"small\n"), None), Ok(Written::Now));
+        assert_eq!(a.write(Cow::Borrowed(&large), None), Ok(Written::Later));
+        assert_eq!(a.write(Cow::Borrowed(b"handle\n"), Some(writer.as_fd())), Ok(Written::Later));
+        drop(writer);
+        let (mut received, mut messages) = (Vec::new(), 0);
+        while !received.ends_with(b"handle\n") {
+            b.receive().unwrap();
+            received.extend(b.decoder().take());
+            assert!(b.sleep().is_ok());
+            a.read(&mut buffer, false);
+            messages += a.flush().messages;
+        }
+        assert_eq!((received.len(), messages, a.queued()), (6 + large.len() + 7, 2, 0));
+        b.read(&mut buffer, false);
+        nix::unistd::write(b.next_descriptor().unwrap(), b"y").unwrap();
+        assert_eq!(nix::unistd::read(&reader, &mut buffer), Ok(1));
+    }
+
+    #[test]
+    fn what_was_sent_before_the_end_is_still_in_the_ring() {
+        let (mut a, mut b) = pair(Framing::Lines);
+        by_ring(&mut a, &mut b);
+        let mut buffer = vec![0; READ_SIZE];
+        a.write(Cow::Borrowed(b"last\nhalf"), None).unwrap();
+        drop(a);
+        assert_eq!(b.read(&mut buffer, true), Some(Ok(())));
+        assert_eq!(b.receive(), Ok(true));
+        assert_eq!((b.decoder().take(), b.decoder().is_partial()), (b"last\n".to_vec(), true));
+    }
+
+    #[test]
+    fn a_message_above_the_limit_is_neither_sent_nor_collected() {
+        let (mut a, mut b) = pair(Framing::Lines);
+        let mut buffer = vec![0; READ_SIZE];
+        b.set_limit(1000);
+        assert_eq!(b.write(Cow::Owned(vec![b'x'; 1001]), None), Err(Errno::EMSGSIZE));
+        a.write(Cow::Owned(vec![b'x'; 1001]), None).unwrap();
+        assert_eq!(b.read(&mut buffer, false), Some(Err(Errno::EMSGSIZE)));
+    }
+
+    #[test]
+    fn the_lane_may_be_lent_only_when_nothing_is_queued() {
+        let (mut a, mut b) = pair(Framing::Lines);
+        assert!(a.lend().is_none());
+        by_ring(&mut a, &mut b);
+        let (_, written) = a.lend().unwrap();
+        a.resume(written);
+        a.write(Cow::Owned(vec![b'x'; 2 * ring::SIZE]), None).unwrap();
+        assert!(a.lend().is_none());
+    }
 }

@@ -204,3 +204,141 @@ impl Consumer {
         Ok(sleeps)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    fn pair() -> (Ring, Ring) {
+        let (ours, fd) = Ring::create().unwrap();
+        let theirs = Ring::open(fd.as_fd()).unwrap();
+        (ours, theirs)
+    }
+
+    /// A small generator of numbers: the same ones each time.
+    fn random(state: &mut u64) -> u64 {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state
+    }
+
+    #[test]
+    fn both_directions_carry_any_sizes_past_the_end_of_the_memory() {
+        let (mut ours, mut theirs) = pair();
+        let mut seed = 1;
+        for (from, to) in
+            [(&mut ours.producer, &mut theirs.consumer), (&mut theirs.producer, &mut ours.consumer)]
+        {
+            let (mut sent, mut received, mut count) = (0_usize, 0_usize, 0);
+            let mut buffer = Vec::new();
+            while received < 5 * SIZE {
+                let size = random(&mut seed) as usize % (SIZE / 3);
+                let bytes: Vec<u8> = (sent..sent + size).map(|number| number as u8).collect();
+                sent += from.push(&bytes).unwrap();
+                buffer.clear();
+                let taken = to.pop(random(&mut seed) as usize % (SIZE / 2), &mut buffer).unwrap();
+                assert_eq!(taken, buffer.len());
+                assert!(buffer.iter().enumerate().all(|(at, &byte)| byte == (received + at) as u8));
+                received += taken;
+                assert_eq!(from.room(), Ok(SIZE - (sent - received)));
+                count += 1;
+            }
+            assert!(count > 10);
+        }
+    }
+
+    #[test]
+    fn counts_wrap_around() {
+        let (mut ours, mut theirs) = pair();
+        for number in [&ours.producer.lane, &theirs.consumer.lane] {
+            number.field(WRITTEN).store(u32::MAX - 2, Ordering::Relaxed);
+            number.field(READ).store(u32::MAX - 2, Ordering::Relaxed);
+        }
+        ours.producer.resume(u32::MAX - 2);
+        theirs.consumer.read = u32::MAX - 2;
+        assert_eq!(ours.producer.push(b"across"), Ok(6));
+        let mut bytes = Vec::new();
+        assert_eq!(theirs.consumer.pop(100, &mut bytes), Ok(6));
+        assert_eq!((bytes.as_slice(), ours.producer.room()), (&b"across"[..], Ok(SIZE)));
+    }
+
+    #[test]
+    fn a_sleeper_is_woken_once_and_only_if_there_is_something_for_it() {
+        let (mut ours, mut theirs) = pair();
+        let mut bytes = Vec::new();
+        ours.producer.push(b"1").unwrap();
+        assert!(ours.producer.must_wake());
+        assert!(!ours.producer.must_wake());
+        assert_eq!(theirs.consumer.sleep(), Ok(false));
+        theirs.consumer.pop(10, &mut bytes).unwrap();
+        assert_eq!(theirs.consumer.sleep(), Ok(true));
+        assert!(!theirs.consumer.must_wake());
+        ours.producer.push(&vec![0; SIZE]).unwrap();
+        assert_eq!(ours.producer.wait_for_room(), Ok(true));
+        theirs.consumer.pop(10, &mut bytes).unwrap();
+        assert!(theirs.consumer.must_wake());
+        assert!(!theirs.consumer.must_wake());
+        assert_eq!(ours.producer.wait_for_room(), Ok(false));
+    }
+
+    #[test]
+    fn nonsense_in_a_header_is_found_and_never_leads_outside() {
+        let mut seed = 7;
+        let mut found = 0;
+        for _ in 0..20_000 {
+            thread_local!(static PAIR: std::cell::RefCell<(Ring, Ring)> = std::cell::RefCell::new(pair()));
+            PAIR.with_borrow_mut(|(ours, theirs)| {
+                let field = [WRITTEN, READ, READER_SLEEPS, WRITER_WAITS][random(&mut seed) as usize % 4];
+                let lane = if random(&mut seed).is_multiple_of(2) {
+                    &theirs.producer.lane
+                } else {
+                    &theirs.consumer.lane
+                };
+                lane.field(field).store(random(&mut seed) as u32, Ordering::Relaxed);
+                let mut bytes = Vec::new();
+                let outcomes = [
+                    ours.producer.push(b"some bytes").map(drop),
+                    ours.producer.wait_for_room().map(drop),
+                    ours.consumer.pop(SIZE, &mut bytes).map(drop),
+                    ours.consumer.sleep().map(drop),
+                ];
+                let _ = (ours.producer.must_wake(), ours.consumer.must_wake());
+                assert!(bytes.len() <= SIZE);
+                found += outcomes.iter().filter(|outcome| outcome.is_err()).count();
+            });
+        }
+        assert!(found > 1000);
+    }
+
+    #[test]
+    fn two_threads_hand_over_everything_and_neither_sleeps_too_long() {
+        let (mut ours, fd) = Ring::create().unwrap();
+        let (bell, doorbell) = std::sync::mpsc::channel::<()>();
+        const COUNT: usize = 200_000;
+        let reader = std::thread::spawn(move || {
+            let mut theirs = Ring::open(fd.as_fd()).unwrap();
+            let mut bytes = Vec::new();
+            while bytes.len() < COUNT * 4 {
+                while theirs.consumer.pop(1000, &mut bytes).unwrap() > 0 {}
+                if bytes.len() < COUNT * 4 && theirs.consumer.sleep().unwrap() {
+                    doorbell.recv_timeout(std::time::Duration::from_secs(10)).expect("a wake-up was lost");
+                }
+            }
+            bytes
+        });
+        for number in 0..COUNT as u32 {
+            let mut rest = &number.to_le_bytes()[..];
+            while !rest.is_empty() {
+                rest = &rest[ours.producer.push(rest).unwrap()..];
+                if ours.producer.must_wake() {
+                    bell.send(()).unwrap();
+                }
+            }
+        }
+        let bytes = reader.join().unwrap();
+        assert!(bytes.chunks(4).enumerate().all(|(at, chunk)| chunk == (at as u32).to_le_bytes()));
+    }
+}
