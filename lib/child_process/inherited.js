@@ -9,6 +9,7 @@
 
 const { isMainThread } = require('node:worker_threads');
 
+const { codedError } = require('../errors');
 const { engine } = require('../native');
 const { takeOverChannel } = require('./channel');
 
@@ -27,6 +28,7 @@ function symbolOf(object, description) {
 function takeOver() {
   const target = /** @type {any} */ (process);
   if (!isMainThread || !target.channel || !target.connected) return;
+  refuseExtras(target);
   const key = symbolOf(target, 'kChannelHandle');
   const handle = key && target[key];
   const pending = symbolOf(target.channel, 'kPendingMessages');
@@ -62,6 +64,18 @@ function takeOver() {
   handle.readStart = () => wire.pause(false);
   handle.readStop = () => wire.pause(true);
   peer.greet();
+}
+
+/** What only an rcluster parent can do, until it is known to be one. @param {any} target */
+function refuseExtras(target) {
+  if ('request' in target) return;
+  const refuse = () => {
+    throw codedError('ERR_RCLUSTER_PEER');
+  };
+  const methods = { request: async () => refuse(), onRequest: refuse, messages: refuse };
+  for (const [name, value] of Object.entries(methods)) {
+    Object.defineProperty(target, name, { value, configurable: true, writable: true });
+  }
 }
 
 /**

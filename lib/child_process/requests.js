@@ -36,7 +36,12 @@ function unpackError(packed) {
   const error = new Error(message);
   const properties = { name, stack, ...(code === undefined ? undefined : { code }) };
   for (const [key, value] of Object.entries(properties)) {
-    Object.defineProperty(error, key, { value, configurable: true, writable: true, enumerable: key === 'code' });
+    Object.defineProperty(error, key, {
+      value,
+      configurable: true,
+      writable: true,
+      enumerable: key === 'code',
+    });
   }
   return error;
 }
@@ -50,6 +55,8 @@ class Requests {
     /** Callbacks of messages whose receipt was asked for. @type {Map<number, (error: Error | null) => void>} */
     this.receipts = new Map();
     this.nextId = 0;
+    /** Whether answers that are awaited keep the process alive. */
+    this.isRef = false;
     /** @type {((message: any) => any) | null} */
     this.handler = null;
     /** Requests that came before there was a handler. @type {any[]} */
@@ -217,7 +224,7 @@ class Requests {
   close() {
     const { isKnown } = this.ipc.peer;
     const error = codedError(isKnown ? 'ERR_IPC_CHANNEL_CLOSED' : 'ERR_RCLUSTER_PEER');
-    for (const { release, reject } of [...this.pending.values()]) {
+    for (const { release, reject } of this.pending.values()) {
       release();
       reject(error);
     }

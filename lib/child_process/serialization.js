@@ -47,7 +47,7 @@ const MAX_TOGETHER = 128 * 1024;
 /**
  * @typedef {object} Codec
  * @property {boolean} isAdvanced
- * @property {(id: number, message: any, fd: number, lane?: import('./lane').Lane) => number} write a message and,
+ * @property {(id: number, message: any, fd: number, lane?: InstanceType<typeof import('./lane').Lane>) => number} write a message and,
  *   unless negative, a descriptor; without one by the lane, if there is a lane and room in it; returns what the
  *   engine does
  * @property {(id: number, deliver: (message: any) => void) => void} read all messages that have arrived
@@ -133,7 +133,7 @@ const advanced = {
     for (let start = 0; start < frames.length;) {
       const end = start + HEADER + frames.readUInt32BE(start);
       if (frames[start + HEADER] !== V8_FORMAT) {
-        const text = frames.utf8Slice(start + HEADER, end);
+        const text = frames.toString('utf8', start + HEADER, end);
         start = end;
         deliver(JSON.parse(text));
         continue;

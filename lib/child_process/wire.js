@@ -58,7 +58,7 @@ class Wire {
     this.messageLimit = undefined;
     /** @type {number | undefined} */
     this.queueLimit = undefined;
-    /** Where small messages are written to without a call, once they go through a ring. @type {Lane | undefined} */
+    /** Where small messages are written to without a call, once they go through a ring. @type {InstanceType<typeof Lane> | undefined} */
     this.lane = undefined;
     open.set(id, this);
   }

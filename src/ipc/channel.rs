@@ -118,11 +118,6 @@ impl Channel {
         self.limit = limit;
     }
 
-    /// Whether more of a message has arrived than may be.
-    fn check_size(&self) -> Result<(), Errno> {
-        if self.decoder.partial_len() > self.limit { Err(Errno::EMSGSIZE) } else { Ok(()) }
-    }
-
     /// Whether what is queued waits for the socket, not for room in the ring.
     pub fn waits_for_socket(&self) -> bool {
         match self.outgoing.front() {
@@ -306,8 +301,8 @@ impl Channel {
                     let is_empty = count < buffer.len() && fd.is_none() && !hangup;
                     if !self.ring_receives {
                         self.decoder.push(&buffer[..count]);
-                        if let Err(error) = self.check_size() {
-                            return Some(Err(error));
+                        if self.decoder.partial_len() > self.limit {
+                            return Some(Err(Errno::EMSGSIZE));
                         }
                     }
                     self.waiting.extend(fd.filter(|_| self.waiting.len() < MAX_WAITING));
@@ -331,6 +326,9 @@ impl Channel {
             if count == 0 {
                 break;
             }
+            if self.decoder.partial_len() > self.limit {
+                return Err(Errno::EMSGSIZE);
+            }
             taken += count;
             if ring.consumer.must_wake() {
                 if self.ring_sends && !self.outgoing.is_before_division() {
@@ -340,7 +338,6 @@ impl Channel {
                 }
             }
         }
-        self.check_size()?;
         Ok(!self.decoder.whole().is_empty())
     }
 

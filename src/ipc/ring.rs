@@ -24,7 +24,8 @@ use crate::sys::shm::{Memory, Part};
 /// Bytes of each direction that may be under way.
 pub const SIZE: usize = 1 << 20;
 
-const LENGTH: NonZeroUsize = NonZeroUsize::new(2 * LANE).unwrap();
+/// Bytes of the shared memory.
+pub const LENGTH: NonZeroUsize = NonZeroUsize::new(2 * LANE).unwrap();
 const LANE: usize = HEADER + SIZE;
 const HEADER: usize = 4096;
 

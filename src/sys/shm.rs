@@ -67,7 +67,7 @@ impl Memory {
     pub fn write(&self, offset: usize, bytes: &[u8]) {
         let to = self.at(offset, bytes.len());
         // SAFETY: `to` has room, and no reference to shared memory exists that `bytes` could overlap.
-        unsafe { to.copy_from_nonoverlapping(NonNull::from_ref(bytes).cast(), bytes.len()) }
+        unsafe { to.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) }
     }
 
     /// Appends `length` bytes from `offset` to `to`. What they are is the other process's choice, and may change
