@@ -16,6 +16,8 @@ const kinds = Object.freeze({
   CLUSTER_CONNECTION: 6,
   CLUSTER_ACCEPT_FAILED: 7,
   HANDOFF_CONNECTION: 8,
+  POOL_COMPLETIONS: 9,
+  POOL_TASKS: 10,
 });
 
 /** @type {Array<(id: number, a: number, b: number) => void>} */

@@ -10,6 +10,8 @@ pub mod node;
 pub mod pidfd;
 mod raw;
 pub mod scm;
+pub mod shared;
 mod signals;
 pub mod socket;
 pub mod uv;
+pub mod wake;
