@@ -90,14 +90,14 @@ export declare class Engine {
   /** Chooses whether completions to come keep the event loop alive. */
   poolSetRef(on: boolean): void
   /** Keeps a payload for the next submission. */
-  poolPut(text: string, isWide: boolean): void
+  poolPut(pool: number, text: string, isWide: boolean): void
   /** Keeps a payload for the next submission. */
-  poolPutBytes(bytes: Uint8Array): void
+  poolPutBytes(pool: number, bytes: Uint8Array): void
   /**
    * Queues `count` tasks; five numbers each are in `fields`, their JSON one after the other in `text`. Other
    * payloads were put before. With a thread, they are for that one; false where it is gone.
    */
-  poolSubmit(pool: number, count: number, fields: Int32Array, text: string, isWide: boolean, thread: number): boolean
+  poolSubmit(poolId: number, count: number, fields: Int32Array, text: string, isWide: boolean, thread: number): boolean
   /** Reads completions: numbers into the cells, the JSON payloads among them as one array. */
   poolCompletions(): string | null
   /** The payload of one completion last read, of those that are no JSON. */

@@ -240,16 +240,17 @@ function walkEntries(collection, depth) {
  * @param {any} id
  * @param {any} value
  * @param {readonly any[]} transferList
+ * @param {boolean} [isEarly] whether it may turn out not to be wanted
  */
-function post(port, id, value, transferList) {
+function post(port, id, value, transferList, isEarly = false) {
   if (transferList.length === 0) {
     const copy = copyOfBig(value);
     if (copy !== undefined) {
-      port.postMessage([id, copy], [copy.buffer ?? copy]);
+      port.postMessage([id, copy, isEarly], [copy.buffer ?? copy]);
       return;
     }
   }
-  port.postMessage([id, value], transferList);
+  port.postMessage([id, value, isEarly], transferList);
 }
 
 const typedArrays = new Map(
@@ -264,12 +265,20 @@ typedArrays.set(/** @type {any} */ (Buffer.prototype), Uint8Array);
 /** A copy of a buffer, or of a view of all of one, where that pays. @param {any} value */
 function copyOfBig(value) {
   if (types.isArrayBuffer(value)) {
-    return isPlainBig(value) && getPrototypeOf(value) === ArrayBuffer.prototype ? value.slice(0) : undefined;
+    if (!isPlainBig(value) || getPrototypeOf(value) !== ArrayBuffer.prototype) return undefined;
+    return copyBytes(value);
   }
   if (!ArrayBuffer.isView(value) || !types.isArrayBuffer(value.buffer) || !isPlainBig(value.buffer)) return undefined;
   const Type = typedArrays.get(getPrototypeOf(value));
   if (Type === undefined || value.byteLength !== value.buffer.byteLength) return undefined;
-  return new Type(/** @type {any} */ (value.buffer.slice(0)));
+  return new Type(copyBytes(value.buffer));
+}
+
+/** Into memory that is not zeroed before. @param {any} buffer @returns {any} */
+function copyBytes(buffer) {
+  const copy = Buffer.allocUnsafeSlow(buffer.byteLength);
+  copy.set(new Uint8Array(buffer));
+  return copy.buffer;
 }
 
 /** @param {any} buffer */

@@ -7,7 +7,7 @@ const { receiveMessageOnPort } = require('node:worker_threads');
 
 const { engine, kinds, on } = require('../native');
 const { decodeClone } = require('./codec');
-const { CLONE, ENCODING, JSON_TEXT, PORT, TEXT, THROWN } = require('./protocol');
+const { CLONE, ENCODING, JSON_TEXT, PORT, TEXT, THROWN, UNCLONEABLE } = require('./protocol');
 
 /** Numbers of a completion. As in src/binding/pool/submit.rs. */
 const FIELDS = 4;
@@ -50,7 +50,8 @@ function readCompletions() {
       pool?.onNews(kind, entries[at + 1], entries[at]);
       continue;
     }
-    const result = (kind & ENCODING) === PORT ? fromPort(pool, entries[at + 1]) : results[i];
+    let result = (kind & ENCODING) === PORT ? fromPort(pool, entries[at + 1]) : results[i];
+    if ((kind & UNCLONEABLE) !== 0) result = cloneError(result);
     const task = tasks.get(entries[at]);
     if (task === undefined) continue;
     tasks.delete(entries[at]);
@@ -65,6 +66,15 @@ function readCompletions() {
 function fromPort(pool, thread) {
   const port = pool?.portOf(thread);
   return port && receiveMessageOnPort(port)?.message[1];
+}
+
+/** The error of a clone that failed in a thread. */
+function cloneError({ message, name, stack }) {
+  return Object.defineProperty(new DOMException(message, name), 'stack', {
+    value: stack,
+    configurable: true,
+    writable: true,
+  });
 }
 
 /** @param {import('./task').Task} task */

@@ -18,11 +18,18 @@ const THROWN = 32;
 /** A task whose message is in the port already. */
 const SENT = 64;
 
+/** A task whose message is a copy, so that it may be sent before it is sure who runs it. */
+const REPEATABLE = 256;
+
+/** A result that cannot be cloned: the error that says so, as JSON. */
+const UNCLONEABLE = 128;
+
 /** News of a thread, in place of a completion; LEFT has the same number in src/pool/task.rs. */
 const LEFT = -1;
 const READY = -2;
 const WANT = -3;
 const WORN = -4;
+const PREFETCH = -5;
 
 /** A thread's table: numbers of a slot, slots, states. As in src/pool/table.rs. */
 const STRIDE = 4;
@@ -40,10 +47,13 @@ module.exports = {
   EXCLUSIVE,
   THROWN,
   SENT,
+  REPEATABLE,
+  UNCLONEABLE,
   LEFT,
   READY,
   WANT,
   WORN,
+  PREFETCH,
   STRIDE,
   SLOTS,
   TAKEN,

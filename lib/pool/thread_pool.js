@@ -11,7 +11,7 @@ const { engine } = require('../native');
 const completions = require('./completions');
 const { AbortError, Errors, TimeoutError } = require('./errors');
 const { copyOf, fillOptions, pathOf } = require('./options');
-const { READY, LEFT, WANT, WORN } = require('./protocol');
+const { LEFT, PREFETCH, READY, WANT, WORN } = require('./protocol');
 const { isOrdinary } = require('./queues');
 const { BalancedScheduler, isRunningAbortable } = require('./runtime/balanced_scheduler');
 const { EngineScheduler } = require('./runtime/engine_scheduler');
@@ -212,6 +212,11 @@ class ThreadPool {
         } catch (error) {
           if (task) this.fail(task, error);
         }
+        break;
+      }
+      case PREFETCH: {
+        const task = completions.tasks.get(taskId);
+        if (task !== undefined) handle.sendEarly(task);
         break;
       }
       case LEFT:

@@ -53,6 +53,8 @@ let finished = 0;
 
 /** Messages of tasks that are still to claim them. @type {Map<number, any[]>} */
 const messages = new Map();
+/** Tasks of this batch whose message was asked for before they were claimed. @type {Set<number>} */
+const prefetched = new Set();
 /** Tasks that wait for their message. @type {Map<number, (message: any[]) => void>} */
 const waiting = new Map();
 
@@ -104,6 +106,7 @@ async function serve() {
     else if (encoding === CLONE) value = decodeClone(/** @type {Buffer} */ (engine.poolPayload(slot, false)));
     running++;
     isAlone = isExclusive;
+    if (next < count) prefetch(next * STRIDE);
     if (encoding === PORT || handler === undefined) {
       const late = runLate(slot, id, kind, table[at + 2], value);
       if (limit === 1) await late;
@@ -140,6 +143,9 @@ async function serve() {
 
 function refill() {
   const text = engine.poolTake();
+  // Of the last batch, and taken by others.
+  for (const [id, message] of messages) if (message[2]) messages.delete(id);
+  prefetched.clear();
   count = table[protocol.SLOTS * STRIDE];
   next = 0;
   nextValue = 0;
@@ -199,8 +205,16 @@ function messageOf(id, kind) {
     messages.delete(id);
     return message;
   }
-  if ((kind & protocol.SENT) === 0) engine.poolTell(id, protocol.WANT);
+  if ((kind & protocol.SENT) === 0 && !prefetched.has(id)) engine.poolTell(id, protocol.WANT);
   return new Promise((resolve) => waiting.set(id, resolve));
+}
+
+/** Asks for the message of the next task while this one runs. */
+function prefetch(at) {
+  const id = table[at + 1];
+  if ((table[at + 3] & protocol.REPEATABLE) === 0 || table[at] !== TAKEN || prefetched.has(id)) return;
+  prefetched.add(id);
+  engine.poolTell(id, protocol.PREFETCH);
 }
 
 /** Reads the messages that have come. */
@@ -248,8 +262,9 @@ function finish(slot, id, started, isThrown, result) {
   try {
     hand(slot, id, isThrown ? THROWN : 0, result, time);
   } catch (error) {
-    // Not to be cloned. The error is.
-    hand(slot, id, THROWN, error, time);
+    // A DOMException, which in most lines of Node cannot be cloned either.
+    const { message, name, stack } = /** @type {Error} */ (error);
+    hand(slot, id, THROWN | protocol.UNCLONEABLE, { message, name, stack }, time);
   }
   if (heap > 0 && ++finished % HEAP_EVERY === 0 && v8.getHeapStatistics().used_heap_size > heap) {
     engine.poolTell(0, protocol.WORN);
@@ -257,6 +272,7 @@ function finish(slot, id, started, isThrown, result) {
 }
 
 function hand(slot, id, flags, result, time) {
+  encoded.payload = undefined;
   const isMoved = flags === 0 && isMovable(result);
   const kind = isMoved ? PORT : encode(result);
   const { payload } = encoded;

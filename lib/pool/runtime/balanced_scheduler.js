@@ -52,6 +52,8 @@ class BalancedScheduler {
 
   submit(task) {
     task.created = performance.now();
+    // From now on: what waits keeps the process alive as well.
+    completions.add(task);
     if (this.#queue.size > 0) this.#queue.push(task);
     else this.#place(task, this.#interfaces());
   }
@@ -88,7 +90,6 @@ class BalancedScheduler {
     this.#pool.recordWait(task.started - task.created);
     task.worker = handle;
     handle.tasks.add(task);
-    completions.add(task);
     try {
       handle.give(task);
       handle.clearIdleTimer();
@@ -128,6 +129,7 @@ class BalancedScheduler {
   withdraw(count) {
     const taken = [];
     while (taken.length < count && this.queued > 0) taken.push(this.#skipped.shift() ?? this.#queue.shift());
+    taken.forEach((task) => completions.remove(task));
     return taken;
   }
 

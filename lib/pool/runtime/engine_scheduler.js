@@ -6,7 +6,7 @@
 const { engine } = require('../../native');
 const { encode, encoded, isWide } = require('../codec');
 const completions = require('../completions');
-const { CLONE, EMPTY, EXCLUSIVE, JSON_TEXT, PORT, TEXT } = require('../protocol');
+const { CLONE, EXCLUSIVE, JSON_TEXT, PORT, REPEATABLE, TEXT } = require('../protocol');
 
 /** Numbers of a task. As in src/binding/pool/submit.rs. */
 const FIELDS = 5;
@@ -79,10 +79,10 @@ class EngineScheduler {
       this.#text += payload;
       ({ length } = payload);
     } else if (kind === TEXT) {
-      engine.poolPut(payload, isWide(payload));
+      engine.poolPut(this.#pool.id, payload, isWide(payload));
       length = 1;
     } else if (kind === CLONE) {
-      engine.poolPutBytes(payload);
+      engine.poolPutBytes(this.#pool.id, payload);
       length = 1;
     }
     // Other encodings hold the value by now.
@@ -90,13 +90,11 @@ class EngineScheduler {
     const at = this.#count++ * FIELDS;
     this.#fields[at] = task.taskId;
     this.#fields[at + 1] = task.handler;
+    if (kind === PORT && task.transferList.length === 0) kind |= REPEATABLE;
     this.#fields[at + 2] = task.isAbortable ? kind | EXCLUSIVE : kind;
     this.#fields[at + 3] = length;
     this.#fields[at + 4] = task.priority;
     if (this.#count === MAX_TASKS || this.#text.length > MAX_TEXT) {
-      this.flush();
-    } else if (kind === TEXT || kind === CLONE) {
-      // Payloads that went down by themselves are taken by the next submission, of whichever pool: this one.
       this.flush();
     } else if (!this.#isScheduled) {
       this.#isScheduled = true;
@@ -168,4 +166,4 @@ class EngineScheduler {
   }
 }
 
-module.exports = { EngineScheduler, EMPTY };
+module.exports = { EngineScheduler };

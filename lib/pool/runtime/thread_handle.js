@@ -52,6 +52,8 @@ class ThreadHandle {
       [port2],
     );
     this.worker.unref();
+    // The Worker forgets it when it ends.
+    this.threadId = this.worker.threadId;
     this.startedAt = Date.now();
     this.isReady = false;
     /** Whether it has said so itself. */
@@ -65,10 +67,6 @@ class ThreadHandle {
     /** @type {NodeJS.Timeout | null} */
     this.idleTimer = null;
     this.histogram = options.workerHistogram ? createHistogram() : null;
-  }
-
-  get threadId() {
-    return this.worker.threadId;
   }
 
   /** Takes it out if it has nothing to do. */
@@ -98,8 +96,8 @@ class ThreadHandle {
       kind |= SENT;
     }
     const { payload } = encoded;
-    if (kind === TEXT) engine.poolPut(payload, isWide(payload));
-    else if (kind === CLONE) engine.poolPutBytes(payload);
+    if (kind === TEXT) engine.poolPut(this.poolId, payload, isWide(payload));
+    else if (kind === CLONE) engine.poolPutBytes(this.poolId, payload);
     const text = kind === JSON_TEXT ? payload : '';
     fields[0] = task.taskId;
     fields[1] = task.handler;
@@ -120,6 +118,17 @@ class ThreadHandle {
     } finally {
       engine.poolWake(this.poolId, this.number);
     }
+  }
+
+  /** Sends a task that the thread is likely to ask for. @param {import('../task').Task} task */
+  sendEarly(task) {
+    try {
+      post(this.port, task.taskId, task.value, task.transferList, true);
+    } catch {
+      // What cannot be cloned is dealt with when it is the task's turn.
+      this.port.postMessage([task.taskId]);
+    }
+    engine.poolWake(this.poolId, this.number);
   }
 
   /** Ends it. @returns {number[]} the tasks it had begun */

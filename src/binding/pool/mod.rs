@@ -34,8 +34,8 @@ pub(crate) struct Pools {
     /// Made with the environment's first pool.
     hub: RefCell<Option<Rc<submit::HubEnd>>>,
     owned: RefCell<HashMap<u32, Arc<Pool>>>,
-    /// Payloads that were handed down one by one, for the next submission.
-    pending: RefCell<Vec<Payload>>,
+    /// Payloads that were handed down one by one, for their pool's next submission.
+    pending: RefCell<HashMap<u32, Vec<Payload>>>,
     /// In a pool's thread: its place.
     seat: RefCell<Option<Rc<thread::SeatEnd>>>,
     text: RefCell<Text>,
@@ -44,6 +44,11 @@ pub(crate) struct Pools {
 impl Pools {
     fn get(&self, id: u32) -> Option<Arc<Pool>> {
         self.owned.borrow().get(&id).cloned()
+    }
+
+    /// Keeps a payload for the next submission.
+    fn put(&self, pool: u32, payload: Payload) {
+        self.pending.borrow_mut().entry(pool).or_default().push(payload);
     }
 
     /// Lets go of the loop and of the pools, before the environment ends.

@@ -114,6 +114,7 @@ impl Engine {
     #[napi]
     pub fn pool_close(&self, pool: u32) {
         self.state.pools.owned.borrow_mut().remove(&pool);
+        self.state.pools.pending.borrow_mut().remove(&pool);
         with_registry(|registry| registry.pools.remove(&pool));
     }
 
@@ -135,15 +136,15 @@ impl Engine {
 
     /// Keeps a payload for the next submission.
     #[napi]
-    pub fn pool_put(&self, text: JsString<'_>, is_wide: bool) -> napi::Result<()> {
-        self.state.pools.pending.borrow_mut().push(payload_of(text, is_wide)?);
+    pub fn pool_put(&self, pool: u32, text: JsString<'_>, is_wide: bool) -> napi::Result<()> {
+        self.state.pools.put(pool, payload_of(text, is_wide)?);
         Ok(())
     }
 
     /// Keeps a payload for the next submission.
     #[napi]
-    pub fn pool_put_bytes(&self, bytes: Uint8ArraySlice<'_>) {
-        self.state.pools.pending.borrow_mut().push(Payload::Narrow(bytes.to_vec()));
+    pub fn pool_put_bytes(&self, pool: u32, bytes: Uint8ArraySlice<'_>) {
+        self.state.pools.put(pool, Payload::Narrow(bytes.to_vec()));
     }
 
     /// Queues `count` tasks; five numbers each are in `fields`, their JSON one after the other in `text`. Other
@@ -151,7 +152,7 @@ impl Engine {
     #[napi]
     pub fn pool_submit(
         &self,
-        pool: u32,
+        pool_id: u32,
         count: u32,
         fields: Int32ArraySlice<'_>,
         text: JsString<'_>,
@@ -159,10 +160,10 @@ impl Engine {
         thread: i32,
     ) -> napi::Result<bool> {
         let pools = &self.state.pools;
-        let Some(pool) = pools.get(pool) else { return Ok(false) };
+        let Some(pool) = pools.get(pool_id) else { return Ok(false) };
         let text = payload_of(text, is_wide)?;
         let mut pending = pools.pending.borrow_mut();
-        let mut pending = pending.drain(..);
+        let mut pending = pending.get_mut(&pool_id).into_iter().flat_map(|payloads| payloads.drain(..));
         let submitted = Instant::now();
         let mut at = 0;
         let mut is_taken = true;
