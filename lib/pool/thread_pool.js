@@ -100,6 +100,8 @@ class ThreadPool {
     handle.worker.on('message', (message) => this.#owner.emit('message', message));
     handle.worker.on('error', (error) => this.#onThreadEnd(handle, error, null));
     handle.worker.on('exit', (code, signal) => this.#onThreadEnd(handle, undefined, code, signal));
+    // After the listeners: one for messages makes a Worker keep the process alive.
+    handle.worker.unref();
     if (handle instanceof ProcessHandle) {
       handle.onNews = (kind, id) => this.onNews(kind, handle.number, id);
       handle.onCompletion = (task, isError, result) => {
@@ -308,7 +310,7 @@ class ThreadPool {
 
   /** The number by which tasks name what runs them. */
   #handlerOf(name, filename) {
-    const key = JSON.stringify([name, filename && pathOf(filename)]);
+    const key = `${name}\0${filename ? pathOf(filename) : ''}`;
     let handler = this.#handlers.get(key);
     if (handler === undefined) {
       handler = engine.poolAddHandler(this.id, key);

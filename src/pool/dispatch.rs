@@ -262,10 +262,10 @@ impl Pool {
         lost
     }
 
-    /// Removes a thread that has nothing to do; false where it has.
+    /// Removes a thread that has nothing to do; false where it has, or soon will.
     pub fn retire(&self, thread: ThreadId) -> bool {
         let mut inner = self.lock();
-        let is_idle = inner.seats.get(&thread).is_none_or(Seat::is_idle);
+        let is_idle = inner.queue.is_empty() && inner.seats.get(&thread).is_none_or(Seat::is_idle);
         if is_idle {
             inner.seats.remove(&thread);
         }

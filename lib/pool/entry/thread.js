@@ -233,7 +233,7 @@ function receive() {
 async function handlerOf(handlerId) {
   let handler = handlers[handlerId];
   if (handler !== undefined) return handler;
-  const [handlerName, handlerFile] = JSON.parse(/** @type {string} */ (engine.poolHandler(handlerId)));
+  const [handlerName, handlerFile] = /** @type {string} */ (engine.poolHandler(handlerId)).split('\0');
   handler = (await loadHandler(handlerFile, handlerName)) ?? undefined;
   if (handler === undefined) throw noHandler(handlerFile);
   handlers[handlerId] = handler;

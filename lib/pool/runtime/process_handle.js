@@ -68,7 +68,6 @@ class ProcessHandle {
       niceIncrement: options.niceIncrement,
     });
     child.on('message', (message) => this.#onMessage(message));
-    this.worker.unref();
     this.startedAt = Date.now();
     this.isReady = false;
     this.hasJoined = false;

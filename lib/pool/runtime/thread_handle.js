@@ -51,7 +51,6 @@ class ThreadHandle {
       },
       [port2],
     );
-    this.worker.unref();
     // The Worker forgets it when it ends.
     this.threadId = this.worker.threadId;
     this.startedAt = Date.now();
