@@ -7,7 +7,6 @@
 
 const { Buffer } = require('node:buffer');
 const { types } = require('node:util');
-const v8 = require('node:v8');
 
 const { CLONE, EMPTY, JSON_TEXT, PORT, TEXT } = require('./protocol');
 
@@ -90,7 +89,7 @@ function isWide(text) {
 /** @param {any} value */
 function encodeClone(value) {
   try {
-    const serializer = new v8.Serializer();
+    const serializer = new (require('node:v8').Serializer)();
     serializer.writeHeader();
     serializer.writeValue(value);
     encoded.payload = serializer.releaseBuffer();
@@ -103,7 +102,7 @@ function encodeClone(value) {
 
 /** @param {Uint8Array} bytes */
 function decodeClone(bytes) {
-  const deserializer = new v8.Deserializer(bytes);
+  const deserializer = new (require('node:v8').Deserializer)(bytes);
   deserializer.readHeader();
   return deserializer.readValue();
 }

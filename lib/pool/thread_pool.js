@@ -15,7 +15,6 @@ const { LEFT, PREFETCH, READY, WANT, WORN } = require('./protocol');
 const { isOrdinary } = require('./queues');
 const { BalancedScheduler, isRunningAbortable } = require('./runtime/balanced_scheduler');
 const { EngineScheduler } = require('./runtime/engine_scheduler');
-const { ProcessHandle } = require('./runtime/process_handle');
 const { ThreadHandle, kHandle } = require('./runtime/thread_handle');
 const { Task, onAbort } = require('./task');
 const { summaryOf } = require('./histogram');
@@ -90,10 +89,9 @@ class ThreadPool {
   }
 
   #addThread() {
-    const handle =
-      this.options.runtime === 'process'
-        ? new ProcessHandle(this.options, this.id)
-        : new ThreadHandle(this.options, this.id);
+    const Handle =
+      this.options.runtime === 'process' ? require('./runtime/process_handle').ProcessHandle : ThreadHandle;
+    const handle = new Handle(this.options, this.id);
     this.counters.threadsStarted++;
     completions.pools.set(this.id, this);
     this.handles.set(handle.number, handle);
@@ -102,7 +100,7 @@ class ThreadPool {
     handle.worker.on('exit', (code, signal) => this.#onThreadEnd(handle, undefined, code, signal));
     // After the listeners: one for messages makes a Worker keep the process alive.
     handle.worker.unref();
-    if (handle instanceof ProcessHandle) {
+    if (this.options.runtime === 'process') {
       handle.onNews = (kind, id) => this.onNews(kind, handle.number, id);
       handle.onCompletion = (task, isError, result) => {
         completions.remove(task);

@@ -13,8 +13,8 @@ use super::queue::Queue;
 use super::seat::{Seat, Waker};
 use super::sync::{Mutex, MutexGuard, lock};
 use super::table::Table;
-use super::text::Text;
 use super::task::{Completion, ENCODING, JSON, LEFT, Payload, Task, TaskId, ThreadId};
+use super::text::Text;
 
 /// Tasks in a batch at most.
 #[cfg(not(loom))]

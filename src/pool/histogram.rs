@@ -114,6 +114,9 @@ mod tests {
         let [mean, deviation, min, max] = histogram.moments();
         assert_eq!((mean, min, max), (50.5, 1.0, 100.0));
         assert!((deviation - 28.866).abs() < 0.001);
-        assert_eq!([1.0, 50.0, 99.0, 100.0].map(|percent| histogram.percentile(percent)), [1.0, 50.0, 99.0, 100.0]);
+        assert_eq!(
+            [1.0, 50.0, 99.0, 100.0].map(|percent| histogram.percentile(percent)),
+            [1.0, 50.0, 99.0, 100.0]
+        );
     }
 }

@@ -17,3 +17,6 @@ mod sync;
 pub mod table;
 pub mod task;
 pub mod text;
+
+#[cfg(test)]
+mod tests;

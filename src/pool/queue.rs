@@ -28,13 +28,7 @@ pub struct Queue {
 impl Queue {
     /// An empty queue; no task may be older than `epoch`.
     pub fn new(epoch: Instant) -> Self {
-        Self {
-            epoch,
-            returned: VecDeque::new(),
-            plain: VecDeque::new(),
-            ranked: BTreeMap::new(),
-            waiting: 0,
-        }
+        Self { epoch, returned: VecDeque::new(), plain: VecDeque::new(), ranked: BTreeMap::new(), waiting: 0 }
     }
 
     /// How many wait.
@@ -164,7 +158,7 @@ mod tests {
         let mut queue = Queue::new(epoch);
         queue.push(task(0, -3, epoch));
         queue.push(task(1, 0, epoch + AGEING * 2));
-        queue.push(task(2, 5, epoch + AGEING * 9));
+        queue.push(task(2, 5, epoch + AGEING * 17 / 2));
         queue.push(task(3, 0, epoch + AGEING * 4));
         assert_eq!(order(&mut queue), [1, 0, 2, 3]);
     }

@@ -1,10 +1,7 @@
 //! The primitives the queue is built on: the real ones, or loom's, which try every interleaving.
 
 #[cfg(not(loom))]
-pub(super) use std::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicI32},
-};
+pub(super) use std::sync::{Mutex, MutexGuard, atomic::AtomicBool};
 
 #[cfg(loom)]
 pub(super) use loom::sync::{

@@ -6,6 +6,7 @@
 
 use std::sync::atomic::Ordering;
 
+#[cfg(loom)]
 use super::sync::AtomicI32;
 use super::task::Task;
 
@@ -64,6 +65,12 @@ impl Table {
         if let Some(cell) = self.cells.last() {
             cell.store(count as i32, Ordering::Release);
         }
+    }
+
+    /// The task in a slot, as JavaScript reads it.
+    #[cfg(test)]
+    pub(super) fn task(&self, slot: usize) -> u32 {
+        self.cells[slot * STRIDE + 1].load(Ordering::Relaxed) as u32
     }
 
     /// What became of a slot.

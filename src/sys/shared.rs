@@ -10,14 +10,8 @@ use std::sync::atomic::AtomicI32;
 use super::node::lookup;
 
 type Finalize = unsafe extern "C" fn(*mut c_void, *mut c_void, *mut c_void);
-type CreateExternal = unsafe extern "C" fn(
-    *mut c_void,
-    *mut c_void,
-    usize,
-    Finalize,
-    *mut c_void,
-    *mut *mut c_void,
-) -> i32;
+type CreateExternal =
+    unsafe extern "C" fn(*mut c_void, *mut c_void, usize, Finalize, *mut c_void, *mut *mut c_void) -> i32;
 
 /// Cells that may be shown to JavaScript.
 pub type Cells = Arc<[AtomicI32]>;

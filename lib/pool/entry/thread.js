@@ -3,14 +3,19 @@
 
 // Runs in a thread of the pool: takes batches, runs their tasks one after the other, hands each result back at once.
 
-const os = require('node:os');
-const { performance } = require('node:perf_hooks');
-const v8 = require('node:v8');
+// What few threads need is required where it is needed: a pool should start fast.
+
 const { parentPort, receiveMessageOnPort, workerData } = require('node:worker_threads');
 
 const state = require('../state');
 state.isWorkerThread = true;
 state.workerData = workerData;
+
+// Posted before anything else, so it is the first.
+const { binding, pool, thread, port, filename, name, limit, timing, niceIncrement, heap } = receiveMessageOnPort(
+  /** @type {any} */ (parentPort),
+)?.message;
+require('../../binding_file').path = binding;
 
 const { engine, kinds, on } = require('../../native');
 const { decodeClone, encode, encoded, isWide, post } = require('../codec');
@@ -28,10 +33,7 @@ const HEAP_EVERY = 16;
 
 const NOTHING = Object.freeze([]);
 
-// Posted before anything else, so it is the first.
-const { pool, thread, port, filename, name, limit, timing, niceIncrement, heap } = receiveMessageOnPort(
-  /** @type {any} */ (parentPort),
-)?.message;
+const { performance } = globalThis;
 
 /** Functions by the numbers that tasks name them by. @type {(Function | undefined)[]} */
 const handlers = [];
@@ -61,7 +63,10 @@ const waiting = new Map();
 start();
 
 async function start() {
-  if (niceIncrement > 0) os.setPriority(0, os.getPriority(0) + niceIncrement);
+  if (niceIncrement > 0) {
+    const os = require('node:os');
+    os.setPriority(0, os.getPriority(0) + niceIncrement);
+  }
   try {
     if (filename != null) handlers[0] = (await loadHandler(filename, name)) ?? undefined;
   } catch (error) {
@@ -266,8 +271,9 @@ function finish(slot, id, started, isThrown, result) {
     const { message, name, stack } = /** @type {Error} */ (error);
     hand(slot, id, THROWN | protocol.UNCLONEABLE, { message, name, stack }, time);
   }
-  if (heap > 0 && ++finished % HEAP_EVERY === 0 && v8.getHeapStatistics().used_heap_size > heap) {
-    engine.poolTell(0, protocol.WORN);
+  if (heap > 0 && ++finished % HEAP_EVERY === 0) {
+    const { used_heap_size: used } = require('node:v8').getHeapStatistics();
+    if (used > heap) engine.poolTell(0, protocol.WORN);
   }
 }
 

@@ -13,6 +13,11 @@ const { EXCLUSIVE, JSON_TEXT, CLONE, EMPTY, PORT, SENT, TEXT } = require('../pro
 
 const ENTRY = path.join(__dirname, '..', 'entry', 'thread.js');
 
+/** Where this thread has the binding from. */
+const BINDING_FILE = Object.values(require.cache).find(
+  (module) => module?.filename?.endsWith('.node') && module.exports.Engine === engine.constructor,
+)?.filename;
+
 const kHandle = Symbol('rcluster.handle');
 
 const fields = new Int32Array(5);
@@ -39,6 +44,7 @@ class ThreadHandle {
     });
     this.worker.postMessage(
       {
+        binding: BINDING_FILE,
         pool: poolId,
         thread: this.number,
         port: port2,

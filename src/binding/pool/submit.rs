@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Instant;
 
 use napi::bindgen_prelude::{Int32ArraySlice, Object, Uint8ArraySlice, Unknown};
-use napi::{Env, JsString, JsValue};
+use napi::{Env, JsString};
 use napi_derive::napi;
 use nix::errno::Errno;
 

@@ -5,7 +5,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use napi::bindgen_prelude::{Object, Uint8ArraySlice, Unknown};
-use napi::{Env, JsString, JsValue};
+use napi::{Env, JsString};
 use napi_derive::napi;
 use nix::errno::Errno;
 
