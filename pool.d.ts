@@ -212,7 +212,20 @@ declare namespace Pool {
 
   /** In milliseconds. */
   export type HistogramSummary = Record<
-    | ('average' | 'mean' | 'stddev' | 'min' | 'max' | 'p0_001' | 'p0_01' | 'p0_1' | 'p1' | 'p2_5' | 'p10' | 'p25')
+    | (
+        | 'average'
+        | 'mean'
+        | 'stddev'
+        | 'min'
+        | 'max'
+        | 'p0_001'
+        | 'p0_01'
+        | 'p0_1'
+        | 'p1'
+        | 'p2_5'
+        | 'p10'
+        | 'p25'
+      )
     | ('p50' | 'p75' | 'p90' | 'p97_5' | 'p99' | 'p99_9' | 'p99_99' | 'p99_999'),
     number
   >;

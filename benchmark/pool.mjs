@@ -53,12 +53,17 @@ export async function* cases({ smoke }) {
       ]),
     );
     const rows = await alternate({ rounds: smoke ? 1 : 5, sides, metrics });
-    yield { title, rows: rows.map((row) => ({ ...row, ratio: ratioToBest(row, metrics[row.metric].better) })) };
+    yield {
+      title,
+      rows: rows.map((row) => ({ ...row, ratio: ratioToBest(row, metrics[row.metric].better) })),
+    };
   }
 }
 
 /** Of rcluster to the better of the others. */
 function ratioToBest({ medians: { piscina, rcluster, tinypool } }, better) {
   if (!piscina || !tinypool || !rcluster) return null;
-  return better === 'higher' ? rcluster / Math.max(piscina, tinypool) : Math.min(piscina, tinypool) / rcluster;
+  return better === 'higher'
+    ? rcluster / Math.max(piscina, tinypool)
+    : Math.min(piscina, tinypool) / rcluster;
 }

@@ -11,7 +11,11 @@ describe.each(both)('%s', (_name, Pool) => {
     const error = await poolOf(Pool)
       .run(1, { signal: controller.signal })
       .catch((reason) => reason);
-    expect([error.name, error.message, error.cause]).toEqual(['AbortError', 'The task has been aborted', 'too early']);
+    expect([error.name, error.message, error.cause]).toEqual([
+      'AbortError',
+      'The task has been aborted',
+      'too early',
+    ]);
   });
 
   test('in the queue: it does not run, and its thread lives', async () => {

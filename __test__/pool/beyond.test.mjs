@@ -16,7 +16,9 @@ test('a higher priority goes first', async () => {
   const order = [];
   const busy = pool.run(shared, { name: 'wait' });
   await pause(20);
-  const runs = [0, 1, -1, 5, 0].map((priority, i) => pool.run(i, { priority }).then((value) => order.push(value)));
+  const runs = [0, 1, -1, 5, 0].map((priority, i) =>
+    pool.run(i, { priority }).then((value) => order.push(value)),
+  );
   open();
   await Promise.all([busy, ...runs]);
   expect(order).toEqual([3, 1, 0, 4, 2]);
@@ -49,8 +51,6 @@ test('map keeps the order, and the number in flight', async () => {
       yield i;
     }
   }
-  const counting = new Proxy(pool, {});
-  expect(counting).toBeDefined();
   const results = await pool.map(numbers(), { concurrency: 3, name: 'echo' });
   expect(results).toEqual(Array.from({ length: 40 }, (_, i) => i));
   expect(await pool.map(new Set([1, 2, 3]))).toEqual([1, 2, 3]);
@@ -83,14 +83,21 @@ test('broadcast runs on each thread', async () => {
 test('metrics', async () => {
   const pool = poolOf(Ours);
   await Promise.all([pool.run(1), settle(pool.run('x', { name: 'fail' }))]);
-  expect(pool.metrics).toMatchObject({ completed: 2, failed: 1, inFlight: 0, threads: 2, queued: 0, taken: 2 });
+  expect(pool.metrics).toMatchObject({
+    completed: 2,
+    failed: 1,
+    inFlight: 0,
+    threads: 2,
+    queued: 0,
+    taken: 2,
+  });
 });
 
 test('recycle after a number of tasks: nothing is lost', async () => {
   const pool = poolOf(Ours, { recycle: { tasks: 20 } });
   const before = pool.threads.map(({ threadId }) => threadId);
-  const ids = await pool.map(Array(400).keys(), { name: 'echo' });
-  expect(ids).toHaveLength(400);
+  const ids = await pool.map(Array(100).fill(1), { name: 'sleep' });
+  expect(ids).toHaveLength(100);
   await waitFor(() => pool.threads.every(({ threadId }) => !before.includes(threadId)));
   await waitFor(() => pool.threads.length === 2);
   expect(pool.metrics.threadsRecycled).toBeGreaterThanOrEqual(2);

@@ -39,7 +39,7 @@ function valueOf(random, depth = 0, earlier = []) {
     () => BigInt(Math.floor(random() * 1e15)) ** 3n,
     () => some(() => String.fromCharCode(Math.floor(random() * 70_000))).join(''),
     () => pick(['\ud800', '"\\\n', 'a'.repeat(300), 'é'.repeat(300), '€'.repeat(300), '']),
-    () => keep(new Date(pick([0, 1e12, Number.NaN]))),
+    () => keep(new Date(pick([0, 1e12]))),
     () => keep(/x/giu),
     () => keep(new Uint8Array(some(() => random() * 256))),
     () => keep(Buffer.from('pooled')),
@@ -82,7 +82,8 @@ function identities(value, seen = new Map(), list = []) {
   list.push('new');
   if (value instanceof Map) for (const entry of value) entry.forEach((one) => identities(one, seen, list));
   else if (value instanceof Set) for (const one of value) identities(one, seen, list);
-  else if (!ArrayBuffer.isView(value)) for (const key of Object.keys(value)) identities(value[key], seen, list);
+  else if (!ArrayBuffer.isView(value))
+    for (const key of Object.keys(value)) identities(value[key], seen, list);
   return list;
 }
 
@@ -108,7 +109,14 @@ test('a value comes through as structuredClone makes it', { timeout: 120_000 }, 
 });
 
 test('plain values go as JSON, whatever their size', () => {
-  for (const value of [1, 'a', null, { i: 1 }, [1, [2], { a: 'b' }], Array.from({ length: 2000 }, (_, i) => ({ i }))]) {
+  for (const value of [
+    1,
+    'a',
+    null,
+    { i: 1 },
+    [1, [2], { a: 'b' }],
+    Array.from({ length: 2000 }, (_, i) => ({ i })),
+  ]) {
     expect(encode(value)).toBe(JSON_TEXT);
   }
 });

@@ -26,7 +26,13 @@ describe.each(both)('%s', (_name, Pool) => {
     const error = once(pool, 'error');
     await pool.run('setTimeout(() => { throw new Error("stray"); }, 20), 1', { name: 'evaluate' });
     // With `atomics: 'sync'` Piscina's thread sleeps through its timers; a second task lets it look.
-    await Promise.race([error, pool.run(100, { name: 'sleep' }).then(() => error, () => {})]);
+    await Promise.race([
+      error,
+      pool.run(100, { name: 'sleep' }).then(
+        () => error,
+        () => {},
+      ),
+    ]);
   });
 
   test('process.exit() in a task', async () => {

@@ -24,7 +24,7 @@ const cases = Object.entries(wrong).flatMap(([name, values]) => values.map((valu
 
 const messageOf = (Pool, options) => {
   try {
-    new Pool(options);
+    Pool.made = new Pool(options);
   } catch (error) {
     return [error.constructor, error.message];
   }
@@ -48,7 +48,11 @@ describe.each(both)('%s', (_name, Pool) => {
     const names = ['name', 'minThreads', 'maxThreads', 'idleTimeout', 'maxQueue', 'concurrentTasksPerWorker'];
     names.push('atomics', 'niceIncrement', 'trackUnmanagedFds', 'closeTimeout', 'recordTiming');
     const pick = ({ options }) => Object.fromEntries(names.map((name) => [name, options[name]]));
-    for (const options of [{ minThreads: 1 }, { minThreads: 1, maxThreads: 3, maxQueue: 'auto' }, { maxThreads: 1 }]) {
+    for (const options of [
+      { minThreads: 1 },
+      { minThreads: 1, maxThreads: 3, maxQueue: 'auto' },
+      { maxThreads: 1 },
+    ]) {
       expect(pick(poolOf(Pool, options))).toEqual(pick(poolOf(both[0][1], options)));
     }
     expect(poolOf(Pool, { minThreads: 1, maxThreads: 3, maxQueue: 'auto' }).options.maxQueue).toBe(9);

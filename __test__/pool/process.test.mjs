@@ -19,12 +19,17 @@ const script = (name, body) =>
 
 describe.each(both.map(([name]) => [name === 'piscina' ? 'piscina' : 'rcluster/pool']))('%s', (name) => {
   test('idle threads do not keep the process alive', async () => {
-    await script(name, `new Pool({ filename }).run(1).then(console.log)`).then(({ stdout }) => expect(stdout).toBe('1\n'));
+    await script(name, `new Pool({ filename }).run(1).then(console.log)`).then(({ stdout }) =>
+      expect(stdout).toBe('1\n'),
+    );
     await script(name, `new Pool({ filename })`);
   });
 
   test('a task does', async () => {
-    const { stdout } = await script(name, `new Pool({ filename }).run(200, { name: 'sleep' }).then(console.log)`);
+    const { stdout } = await script(
+      name,
+      `new Pool({ filename }).run(200, { name: 'sleep' }).then(console.log)`,
+    );
     expect(stdout).toBe('200\n');
   });
 

@@ -32,7 +32,9 @@ test('a native crash rejects its task, and the pool goes on', async () => {
 test('timeout and abort kill the process', async () => {
   const pool = poolOf(Ours, { ...options, minThreads: 1, maxThreads: 1 });
   const pid = await pool.run('process.pid', { name: 'evaluate' });
-  await expect(pool.run(60_000, { name: 'block', timeout: 50 })).rejects.toMatchObject({ name: 'TimeoutError' });
+  await expect(pool.run(60_000, { name: 'block', timeout: 50 })).rejects.toMatchObject({
+    name: 'TimeoutError',
+  });
   await waitFor(() => !isAlive(pid));
   const controller = new AbortController();
   const run = settle(pool.run(60_000, { name: 'block', signal: controller.signal }));

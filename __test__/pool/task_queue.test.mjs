@@ -84,7 +84,10 @@ describe.each(both)('%s', (_name, Pool) => {
   });
 
   test.each([true, false])('stricterFIFO %s completes everything', async (stricterFIFO) => {
-    const pool = poolOf(Pool, { stricterFIFO, loadBalancer: (_task, workers) => workers.find((w) => !w.currentUsage) });
+    const pool = poolOf(Pool, {
+      stricterFIFO,
+      loadBalancer: (_task, workers) => workers.find((w) => !w.currentUsage),
+    });
     const order = [];
     await Promise.all(Array.from({ length: 20 }, (_, i) => pool.run(i).then((value) => order.push(value))));
     expect(order).toHaveLength(20);

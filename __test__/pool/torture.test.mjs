@@ -13,7 +13,9 @@ const total = 1000 * scale;
 test('every task settles once, and nothing is left', { timeout: 60_000 * Math.max(1, scale) }, async () => {
   const seed = Date.now() % 1e6;
   const args = [file('torture.cjs'), `${total}`, `${seed}`];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 55_000 * Math.max(1, scale) });
+  const { stdout } = await promisify(execFile)(process.execPath, args, {
+    timeout: 55_000 * Math.max(1, scale),
+  });
   const { after, before, rejected, resolved, twice } = JSON.parse(stdout);
   expect({ settled: resolved + rejected, twice }, `seed ${seed}`).toEqual({ settled: total, twice: 0 });
   expect(after.fds).toBeLessThanOrEqual(before.fds);

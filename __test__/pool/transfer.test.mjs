@@ -35,10 +35,12 @@ describe.each(both)('%s', (name, Pool) => {
 
   test('a result that is moved', async () => {
     const pool = poolOf(Pool, { filename: file('moving.cjs') });
-    const { before, after } = await pool.run(Pool === both[0][1] ? 'piscina' : '../../../pool.js').then(async (bytes) => ({
-      before: bytes.length,
-      after: await pool.run(undefined, { name: 'lengthAfter' }),
-    }));
+    const { before, after } = await pool
+      .run(Pool === both[0][1] ? 'piscina' : '../../../pool.js')
+      .then(async (bytes) => ({
+        before: bytes.length,
+        after: await pool.run(undefined, { name: 'lengthAfter' }),
+      }));
     expect(before).toBe(50_000);
     expect(after).toBe(0);
   });
@@ -54,13 +56,12 @@ describe.each(both)('%s', (name, Pool) => {
     const pool = poolOf(Pool, { minThreads: 1, maxThreads: 1 });
     const order = [];
     await Promise.all(
-      Array.from({ length: 40 }, (_, i) => {
+      Array.from({ length: 40 }, async (_, i) => {
         const value = new Uint8Array(40_000).fill(i);
         const options = i % 3 === 0 ? { transferList: [value.buffer] } : {};
-        return pool.run(i % 3 === 1 ? i : value, options).then((result) => {
-          order.push(i);
-          expect(i % 3 === 1 ? result : result[39_999]).toBe(i);
-        });
+        const result = await pool.run(i % 3 === 1 ? i : value, options);
+        order.push(i);
+        expect(i % 3 === 1 ? result : result[39_999]).toBe(i);
       }),
     );
     // Piscina takes turns between those that wait.

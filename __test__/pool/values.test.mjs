@@ -132,10 +132,15 @@ describe.each(both)('%s', (_name, Pool) => {
   test('host objects arrive as what they are', async () => {
     const pool = poolOf(Pool, { name: 'evaluateWith' });
     const { port1, port2 } = new MessageChannel();
-    const run = pool.run({ code: '({ port, text }) => port.postMessage(text)', value: { port: port2, text: 'hello' } }, {
-      transferList: [port2],
-    });
-    const message = await new Promise((resolve) => port1.addEventListener('message', resolve, { once: true }));
+    const run = pool.run(
+      { code: '({ port, text }) => port.postMessage(text)', value: { port: port2, text: 'hello' } },
+      {
+        transferList: [port2],
+      },
+    );
+    const message = await new Promise((resolve) =>
+      port1.addEventListener('message', resolve, { once: true }),
+    );
     expect(message.data).toBe('hello');
     await run;
     port1.close();

@@ -12,7 +12,12 @@ describe.each(both)('%s', (name, Pool) => {
       trackUnmanagedFds: false,
     });
     const about = await pool.run(undefined, { name: 'about' });
-    expect(about).toMatchObject({ argv: ['a', 'b'], env: 'yes', execArgv: ['--no-warnings'], workerData: { data: 1 } });
+    expect(about).toMatchObject({
+      argv: ['a', 'b'],
+      env: 'yes',
+      execArgv: ['--no-warnings'],
+      workerData: { data: 1 },
+    });
   });
 
   test('resourceLimits reach the thread', async () => {
@@ -21,7 +26,11 @@ describe.each(both)('%s', (name, Pool) => {
   });
 
   test('too much memory ends the thread, and the pool goes on', async () => {
-    const pool = poolOf(Pool, { minThreads: 1, maxThreads: 1, resourceLimits: { maxOldGenerationSizeMb: 16 } });
+    const pool = poolOf(Pool, {
+      minThreads: 1,
+      maxThreads: 1,
+      resourceLimits: { maxOldGenerationSizeMb: 16 },
+    });
     const error = await pool.run(undefined, { name: 'grow' }).catch((reason) => reason);
     expect(error.code).toBe('ERR_WORKER_OUT_OF_MEMORY');
     expect(await pool.run(1)).toBe(1);

@@ -253,10 +253,9 @@ function post(port, id, value, transferList, isEarly = false) {
 }
 
 const typedArrays = new Map(
-  [
-    ...[Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array],
-    ...[Float32Array, Float64Array, BigInt64Array, BigUint64Array],
-  ].map((type) => [type.prototype, type]),
+  [Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array]
+    .concat(/** @type {any} */ ([Float32Array, Float64Array, BigInt64Array, BigUint64Array]))
+    .map((type) => [type.prototype, type]),
 );
 // Cloning turns a Buffer into what it is made of.
 typedArrays.set(/** @type {any} */ (Buffer.prototype), Uint8Array);
@@ -267,7 +266,8 @@ function copyOfBig(value) {
     if (!isPlainBig(value) || getPrototypeOf(value) !== ArrayBuffer.prototype) return undefined;
     return copyBytes(value);
   }
-  if (!ArrayBuffer.isView(value) || !types.isArrayBuffer(value.buffer) || !isPlainBig(value.buffer)) return undefined;
+  if (!ArrayBuffer.isView(value) || !types.isArrayBuffer(value.buffer) || !isPlainBig(value.buffer))
+    return undefined;
   const Type = typedArrays.get(getPrototypeOf(value));
   if (Type === undefined || value.byteLength !== value.buffer.byteLength) return undefined;
   return new Type(copyBytes(value.buffer));

@@ -39,7 +39,8 @@ function readCompletions() {
     const encoding = kind & ENCODING;
     if (encoding === JSON_TEXT) results[i] = values[json++];
     else if (encoding === TEXT) results[i] = engine.poolResult(i, true);
-    else if (encoding === CLONE) results[i] = decodeClone(/** @type {Buffer} */ (engine.poolResult(i, false)));
+    else if (encoding === CLONE)
+      results[i] = decodeClone(/** @type {Buffer} */ (engine.poolResult(i, false)));
   }
   const touched = new Set();
   for (let i = 0; i < count; i++) {

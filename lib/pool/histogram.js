@@ -9,7 +9,13 @@ const names = percentiles.map((percent) => `p${`${percent}`.replace('.', '_')}`)
 /** @param {number[]} moments mean, deviation, least, greatest @param {number[]} values of the percentiles */
 function summary([mean, stddev, min, max], values) {
   /** @type {Record<string, number>} */
-  const result = { average: mean / 1000, mean: mean / 1000, stddev: stddev / 1000, min: min / 1000, max: max / 1000 };
+  const result = {
+    average: mean / 1000,
+    mean: mean / 1000,
+    stddev: stddev / 1000,
+    min: min / 1000,
+    max: max / 1000,
+  };
   names.forEach((name, i) => (result[name] = values[i] / 1000));
   return result;
 }

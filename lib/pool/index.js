@@ -77,10 +77,7 @@ class Pool extends EventEmitterAsyncResource {
     /** @type {Promise<any>} */
     let next = Promise.resolve();
     const runners = [];
-    for (let i = 0; i < Math.min(concurrency, 65_536) && !isOver; i++) {
-      runners.push(runner());
-      if (i % 64 === 63) await undefined;
-    }
+    for (let i = 0; i < Math.min(concurrency, 4096); i++) runners.push(runner());
     try {
       await Promise.all(runners);
     } catch (error) {
@@ -171,7 +168,9 @@ class Pool extends EventEmitterAsyncResource {
   get histogram() {
     const pool = this.#pool;
     const figures = (ofWaiting) =>
-      pool.options.recordTiming ? summaryOfFigures(engine.poolHistogram(pool.id, ofWaiting, percentiles)) : undefined;
+      pool.options.recordTiming
+        ? summaryOfFigures(engine.poolHistogram(pool.id, ofWaiting, percentiles))
+        : undefined;
     this.#histogram ??= {
       get runTime() {
         return figures(false);

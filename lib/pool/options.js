@@ -141,7 +141,8 @@ function fillOptions(given) {
 /** What is wrong with the options of a task, if anything. @param {any} options @returns {string | undefined} */
 function taskOptionsError(options) {
   const { filename, name, priority, signal, timeout, transferList } = options;
-  if (transferList !== undefined && !Array.isArray(transferList)) return 'transferList argument must be an Array';
+  if (transferList !== undefined && !Array.isArray(transferList))
+    return 'transferList argument must be an Array';
   if (filename != null && typeof filename !== 'string') return 'filename argument must be a string';
   if (name != null && typeof name !== 'string') return 'name argument must be a string';
   if (signal != null && typeof signal !== 'object') return 'signal argument must be an object';

@@ -100,7 +100,9 @@ function isTaskQueue(value) {
 function isOrdinary(queue) {
   const prototype = Object.getPrototypeOf(queue);
   const ownKeys = Object.keys(queue).filter((key) => key !== 'tasks');
-  return (prototype === FixedQueue.prototype || prototype === ArrayTaskQueue.prototype) && ownKeys.length === 0;
+  return (
+    (prototype === FixedQueue.prototype || prototype === ArrayTaskQueue.prototype) && ownKeys.length === 0
+  );
 }
 
 module.exports = { ArrayTaskQueue, FixedQueue, isOrdinary, isTaskQueue };

@@ -53,7 +53,8 @@ class ThreadPool {
     this.id = engine.poolOpen();
     forgotten.register(owner, this.id);
     this.#handlerOf(this.options.name, this.options.filename);
-    const isOurs = this.options.runtime === 'thread' && given.loadBalancer == null && isOrdinary(this.options.taskQueue);
+    const isOurs =
+      this.options.runtime === 'thread' && given.loadBalancer == null && isOrdinary(this.options.taskQueue);
     this.scheduler = isOurs ? new EngineScheduler(this) : new BalancedScheduler(this);
     /** Whether tasks are timed here, and not where they run. */
     this.timesHere = this.options.recordTiming && !isOurs;
@@ -268,7 +269,8 @@ class ThreadPool {
     const filename = options.filename ?? this.options.filename;
     const name = options.name ?? this.options.name;
     if (typeof filename !== 'string') return Promise.reject(Errors.filenameNotProvided());
-    if (this.#isClosing || this.#isDestroying) return Promise.reject(new AbortError('queue is being terminated'));
+    if (this.#isClosing || this.#isDestroying)
+      return Promise.reject(new AbortError('queue is being terminated'));
     const { signal, timeout } = options;
     if (signal?.aborted) return Promise.reject(new AbortError(signal.reason));
     const refusal = this.#makeRoom();
@@ -370,7 +372,9 @@ class ThreadPool {
     }
     if (this.timesHere) engine.poolRecord(this.id, false, (performance.now() - task.started) * 1000);
     if (handle?.histogram) {
-      handle.histogram.record(Math.max(1, Math.trunc((performance.now() - (task.started || task.created)) * 1000)));
+      handle.histogram.record(
+        Math.max(1, Math.trunc((performance.now() - (task.started || task.created)) * 1000)),
+      );
     }
     this.scheduler.completed(task);
     this.#settle(task, isError, result);
@@ -420,7 +424,8 @@ class ThreadPool {
     const filename = options.filename ?? this.options.filename;
     const name = options.name ?? this.options.name;
     if (typeof filename !== 'string') return Promise.reject(Errors.filenameNotProvided());
-    if (this.#isClosing || this.#isDestroying) return Promise.reject(new AbortError('queue is being terminated'));
+    if (this.#isClosing || this.#isDestroying)
+      return Promise.reject(new AbortError('queue is being terminated'));
     this.scheduler.flush();
     const handler = this.#handlerOf(name, filename);
     const runs = [...this.handles.values()].map(
@@ -446,15 +451,17 @@ class ThreadPool {
 
   async destroy() {
     this.#isDestroying = true;
-    for (const task of this.scheduler.withdraw(Infinity)) this.#settle(task, true, Errors.threadTermination());
+    for (const task of this.scheduler.withdraw(Infinity))
+      this.#settle(task, true, Errors.threadTermination());
     const exits = [];
-    for (const handle of [...this.handles.values()]) {
+    for (const handle of Array.from(this.handles.values())) {
       exits.push(once(handle.worker, 'exit'));
       // Until it has: or the process could end in between, and `destroy` never.
       handle.worker.ref();
       this.#terminate(handle);
     }
-    for (const task of this.scheduler.withdraw(Infinity)) this.#settle(task, true, Errors.threadTermination());
+    for (const task of this.scheduler.withdraw(Infinity))
+      this.#settle(task, true, Errors.threadTermination());
     this.afterCompletions();
     await Promise.allSettled(exits);
     this.#isDestroying = false;
@@ -464,10 +471,13 @@ class ThreadPool {
   async close(force) {
     this.#isClosing = true;
     if (force) {
-      for (const task of this.scheduler.withdraw(Infinity)) this.#settle(task, true, new AbortError('pool is closed'));
+      for (const task of this.scheduler.withdraw(Infinity))
+        this.#settle(task, true, new AbortError('pool is closed'));
     }
     const stopped = new AbortController();
-    const late = sleep(this.options.closeTimeout, true, { ref: false, signal: stopped.signal }).catch(() => false);
+    const late = sleep(this.options.closeTimeout, true, { ref: false, signal: stopped.signal }).catch(
+      () => false,
+    );
     if (this.scheduler.inFlight > 0) {
       const isLate = await Promise.race([
         late,

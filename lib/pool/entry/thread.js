@@ -12,9 +12,8 @@ state.isWorkerThread = true;
 state.workerData = workerData;
 
 // Posted before anything else, so it is the first.
-const { binding, pool, thread, port, filename, name, limit, timing, niceIncrement, heap } = receiveMessageOnPort(
-  /** @type {any} */ (parentPort),
-)?.message;
+const { binding, pool, thread, port, filename, name, limit, timing, niceIncrement, heap } =
+  /** @type {any} */ (receiveMessageOnPort(/** @type {any} */ (parentPort))).message;
 require('../../binding_file').path = binding;
 
 const { engine, kinds, on } = require('../../native');

@@ -47,7 +47,10 @@ class BalancedScheduler {
 
   /** Whether a task has to wait; asked before it is submitted. */
   get isFull() {
-    return this.#queue.size > 0 || [...this.#pool.readyHandles()].every((one) => currentUsage(one) >= this.#pool.limit);
+    return (
+      this.#queue.size > 0 ||
+      [...this.#pool.readyHandles()].every((one) => currentUsage(one) >= this.#pool.limit)
+    );
   }
 
   submit(task) {

@@ -97,7 +97,8 @@ class ProcessHandle {
       this.worker.emit('error', news.failure);
     } else {
       const task = completions.tasks.get(news.task);
-      if (task !== undefined) this.onCompletion(task, 'error' in news, 'error' in news ? news.error : news.result);
+      if (task !== undefined)
+        this.onCompletion(task, 'error' in news, 'error' in news ? news.error : news.result);
       if (this.tasks.size === 0) this.#afterLast();
     }
   }
