@@ -115,7 +115,7 @@ test('plain values go as JSON, whatever their size', () => {
     null,
     { i: 1 },
     [1, [2], { a: 'b' }],
-    Array.from({ length: 2000 }, (_, i) => ({ i })),
+    Array.from({ length: 2000 }, (_, i) => [i]),
   ]) {
     expect(encode(value)).toBe(JSON_TEXT);
   }

@@ -8,7 +8,8 @@
 const { Buffer } = require('node:buffer');
 const { types } = require('node:util');
 
-const { CLONE, EMPTY, JSON_TEXT, PORT, TEXT } = require('./protocol');
+const { toColumns } = require('./columns');
+const { CLONE, COLUMNS, EMPTY, JSON_TEXT, PORT, TEXT } = require('./protocol');
 
 /** From which length a string goes by itself: escaping it, and looking for its end, costs more than a call. */
 const LONG_TEXT = 256;
@@ -36,8 +37,8 @@ let met = [];
 const encoded = { payload: undefined };
 
 /**
- * Encodes a value: returns the kind, and leaves the payload in `encoded.payload`: a string for JSON and TEXT, bytes
- * for CLONE. For PORT the caller posts the value.
+ * Encodes a value: returns the kind, and leaves the payload in `encoded.payload`: bytes for CLONE,
+ * none for EMPTY and PORT, else a string. For PORT the caller posts the value.
  * @param {any} value
  * @returns {number}
  */
@@ -63,9 +64,16 @@ function encode(value) {
     case 'bigint':
       return encodeClone(value);
     case 'object':
-      break;
+      if (value !== null) break;
+      encoded.payload = 'null';
+      return JSON_TEXT;
     default:
       return PORT;
+  }
+  if (isPolluted()) return PORT;
+  if (getPrototypeOf(value) === arrayPrototype && !isProxy(value)) {
+    encoded.payload = toColumns(value);
+    if (encoded.payload !== undefined) return COLUMNS;
   }
   switch (classify(value)) {
     case AS_JSON:
@@ -112,10 +120,16 @@ function isJsonNumber(value) {
   return value === 0 ? 1 / value > 0 : value - value === 0;
 }
 
+/** Whether JSON.stringify would call something. */
+function isPolluted() {
+  return (
+    /** @type {any} */ (objectPrototype).toJSON !== undefined ||
+    /** @type {any} */ (arrayPrototype).toJSON !== undefined
+  );
+}
+
 /** @param {any} value */
 function classify(value) {
-  if (/** @type {any} */ (objectPrototype).toJSON !== undefined) return AS_MESSAGE;
-  if (/** @type {any} */ (arrayPrototype).toJSON !== undefined) return AS_MESSAGE;
   let level = walk(value, 0);
   // The same object twice is one object after a clone, but two after JSON.
   if (met.length > 1) {

@@ -7,7 +7,8 @@ const { receiveMessageOnPort } = require('node:worker_threads');
 
 const { engine, kinds, on } = require('../native');
 const { decodeClone } = require('./codec');
-const { CLONE, ENCODING, JSON_TEXT, PORT, TEXT, THROWN, UNCLONEABLE } = require('./protocol');
+const { fromColumns } = require('./columns');
+const { CLONE, COLUMNS, ENCODING, JSON_TEXT, PORT, TEXT, THROWN, UNCLONEABLE } = require('./protocol');
 
 /** Numbers of a completion. As in src/binding/pool/submit.rs. */
 const FIELDS = 4;
@@ -39,6 +40,8 @@ function readCompletions() {
     const encoding = kind & ENCODING;
     if (encoding === JSON_TEXT) results[i] = values[json++];
     else if (encoding === TEXT) results[i] = engine.poolResult(i, true);
+    else if (encoding === COLUMNS)
+      results[i] = fromColumns(/** @type {string} */ (engine.poolResult(i, true)));
     else if (encoding === CLONE)
       results[i] = decodeClone(/** @type {Buffer} */ (engine.poolResult(i, false)));
   }

@@ -10,6 +10,7 @@ const JSON_TEXT = 1;
 const TEXT = 2;
 const CLONE = 3;
 const PORT = 4;
+const COLUMNS = 5;
 
 /** A task that its thread must run alone, because ending it ends the thread. */
 const EXCLUSIVE = 16;
@@ -44,6 +45,7 @@ module.exports = {
   TEXT,
   CLONE,
   PORT,
+  COLUMNS,
   EXCLUSIVE,
   THROWN,
   SENT,

@@ -6,7 +6,7 @@
 const { engine } = require('../../native');
 const { encode, encoded, isWide } = require('../codec');
 const completions = require('../completions');
-const { CLONE, EXCLUSIVE, JSON_TEXT, PORT, REPEATABLE, TEXT } = require('../protocol');
+const { CLONE, COLUMNS, EXCLUSIVE, JSON_TEXT, PORT, REPEATABLE, TEXT } = require('../protocol');
 
 /** Numbers of a task. As in src/binding/pool/submit.rs. */
 const FIELDS = 5;
@@ -78,7 +78,7 @@ class EngineScheduler {
     if (kind === JSON_TEXT) {
       this.#text += payload;
       ({ length } = payload);
-    } else if (kind === TEXT) {
+    } else if (kind === TEXT || kind === COLUMNS) {
       engine.poolPut(this.#pool.id, payload, isWide(payload));
       length = 1;
     } else if (kind === CLONE) {

@@ -9,7 +9,7 @@ const { MessageChannel, Worker } = require('node:worker_threads');
 
 const { engine } = require('../../native');
 const { encode, encoded, isWide, post } = require('../codec');
-const { EXCLUSIVE, JSON_TEXT, CLONE, EMPTY, PORT, SENT, TEXT } = require('../protocol');
+const { EXCLUSIVE, JSON_TEXT, CLONE, COLUMNS, EMPTY, PORT, SENT, TEXT } = require('../protocol');
 
 const ENTRY = path.join(__dirname, '..', 'entry', 'thread.js');
 
@@ -101,7 +101,7 @@ class ThreadHandle {
       kind |= SENT;
     }
     const { payload } = encoded;
-    if (kind === TEXT) engine.poolPut(this.poolId, payload, isWide(payload));
+    if (kind === TEXT || kind === COLUMNS) engine.poolPut(this.poolId, payload, isWide(payload));
     else if (kind === CLONE) engine.poolPutBytes(this.poolId, payload);
     const text = kind === JSON_TEXT ? payload : '';
     fields[0] = task.taskId;
