@@ -12,4 +12,5 @@ mod raw;
 pub mod scm;
 mod signals;
 pub mod socket;
+pub mod thread;
 pub mod uv;
