@@ -15,6 +15,11 @@ const { deprecate } = require('node:util');
 const { codedError, errnoException, nodeMajor, validateObject } = require('../errors');
 const { conversionName, conversions, handleFromFd, handleKind } = require('./handles');
 const { Wire } = require('./wire');
+const { arrayIncludes, arrayPush, stringStartsWith } = require('../untampered');
+
+const { apply } = Reflect;
+
+const messageTypes = ['string', 'object', 'number', 'boolean'];
 
 const MAX_HANDLE_RETRANSMISSIONS = 3;
 
@@ -76,7 +81,7 @@ function isInternal(message) {
     typeof message === 'object' &&
     typeof message.cmd === 'string' &&
     message.cmd.length > INTERNAL_PREFIX.length &&
-    message.cmd.startsWith(INTERNAL_PREFIX)
+    stringStartsWith(message.cmd, INTERNAL_PREFIX)
   );
 }
 
@@ -113,7 +118,7 @@ class Ipc {
     });
     this.control = new Control(this.wire);
     /** Connections given away and received, by direction and server. */
-    this.sockets = { send: Object.create(null), got: Object.create(null) };
+    this.sockets = { send: { __proto__: null }, got: { __proto__: null } };
     /** @type {HandleInFlight | null} */
     this.inFlight = null;
     /** Whether it is to be closed once what was sent before has left. */
@@ -136,7 +141,7 @@ class Ipc {
 
     // Nothing overtakes a handle that the other side may yet ask for again.
     if (child._handleQueue && !(name === undefined && isReceipt(message))) {
-      return child._handleQueue.push({ callback, handle: handle || null, options, message }) === 1;
+      return arrayPush(child._handleQueue, { callback, handle: handle || null, options, message }) === 1;
     }
     if (name === undefined) return this.transmit(message, options, callback);
 
@@ -275,7 +280,7 @@ class Ipc {
     const conversion = conversions[message.type];
     const emit = (/** @type {any} */ received) =>
       this.deliver(message.msg, received, isInternal(message.msg));
-    if (conversion && conversion.kinds.includes(/** @type {string} */ (handleKind(handle)))) {
+    if (conversion && arrayIncludes(conversion.kinds, handleKind(handle))) {
       conversion.receive(this, message, handle, emit);
     } else {
       handle.close();
@@ -346,7 +351,7 @@ function emitMessage(ipc, event, message, handle) {
     child.emit(event, message, handle);
     return;
   }
-  ipc.control[kPending].push([event, message, handle]);
+  arrayPush(ipc.control[kPending], [event, message, handle]);
 }
 
 /** Emits what arrived before anybody listened. @param {Ipc} ipc */
@@ -354,7 +359,7 @@ function flushPending({ child, control }) {
   if (!child.channel || child.listenerCount('message') === 0) return;
   const messages = control[kPending];
   control[kPending] = [];
-  for (const args of messages) Reflect.apply(child.emit, child, args);
+  for (const args of messages) apply(child.emit, child, args);
 }
 
 /**
@@ -394,7 +399,7 @@ function send(message, handle, options, callback) {
  */
 function sendAnyway(message, handle, options, callback) {
   if (message === undefined) throw codedError('ERR_MISSING_ARGS', 'message');
-  if (!['string', 'object', 'number', 'boolean'].includes(typeof message)) {
+  if (!arrayIncludes(messageTypes, typeof message)) {
     throw codedError('ERR_INVALID_ARG_TYPE', 'message', ['string', 'object', 'number', 'boolean'], message);
   }
   const settings = typeof options === 'boolean' ? { swallowErrors: options } : (options ?? {});
@@ -420,6 +425,7 @@ function disconnectNow() {
 const deprecatedChannel = (() => {
   const message = '_channel is deprecated. Use ChildProcess.channel instead.';
   return {
+    __proto__: null,
     configurable: true,
     enumerable: false,
     get: deprecate(
@@ -448,7 +454,9 @@ const deprecatedChannel = (() => {
  */
 function setupChannel(child, fd, serializationMode, onClosed) {
   const ipc = new Ipc(child, fd, serializationMode, onClosed);
-  Object.defineProperty(child, kIpc, { value: ipc, configurable: true });
+  /** @type {any} */
+  const hidden = { __proto__: null, value: ipc, configurable: true };
+  Object.defineProperty(child, kIpc, hidden);
   child.channel = ipc.control;
   if (nodeMajor < 26) Object.defineProperty(child, '_channel', deprecatedChannel);
   child._handleQueue = null;

@@ -21,12 +21,15 @@ const { nativeExtras, signalNumber, stepError, treeResult, usageObject } = requi
 const { pipeFromFd, pauseHandle } = require('./handles');
 const { checkPermission, packStrings } = require('./environment');
 const { getValidStdio } = require('./stdio');
+const { SafeSet, arrayForEach, arrayIncludes, arrayMap, arrayPush, arraySlice } = require('../untampered');
 
 const NodeChildProcess = nodeChildProcess.ChildProcess;
 
+const { entries } = Object;
+
 /** The errnos Node reports by an 'error' event; it throws the others. */
 const { EACCES, EAGAIN, EMFILE, ENFILE, ENOENT } = os.constants.errno;
-const reportedByEvent = new Set([-EACCES, -EAGAIN, -EMFILE, -ENFILE, -ENOENT]);
+const reportedByEvent = new SafeSet([-EACCES, -EAGAIN, -EMFILE, -ENFILE, -ENOENT]);
 
 /** Descriptors the child inherits in the slots after its visible stdio. */
 const kExtraFds = Symbol('rcluster.extraFds');
@@ -101,7 +104,7 @@ function onExit(child, exitCode, signalCode, failure) {
   if (exitCode < 0) {
     const error = failure ?? errnoException(exitCode, child.spawnfile ? `spawn ${child.spawnfile}` : 'spawn');
     if (child.spawnfile) error.path = child.spawnfile;
-    error.spawnargs = child.spawnargs.slice(1);
+    error.spawnargs = arraySlice(child.spawnargs, 1);
     child.emit('error', error);
   } else {
     child.emit('exit', child.exitCode, child.signalCode);
@@ -148,12 +151,13 @@ function spawn(options) {
   validateOneOf(options.serialization, 'options.serialization', [undefined, 'json', 'advanced']);
   const serialization = options.serialization || 'json';
 
+  /** @type {string[]} */
   const extraEnv = [];
   if (ipcFd !== undefined) {
     if (options.envPairs === undefined) options.envPairs = [];
     else validateArray(options.envPairs, 'options.envPairs');
-    extraEnv.push(`NODE_CHANNEL_FD=${ipcFd}`, `NODE_CHANNEL_SERIALIZATION_MODE=${serialization}`);
-    options.envPairs.push(...extraEnv);
+    arrayPush(extraEnv, `NODE_CHANNEL_FD=${ipcFd}`, `NODE_CHANNEL_SERIALIZATION_MODE=${serialization}`);
+    arrayPush(options.envPairs, ...extraEnv);
   }
 
   validateString(options.file, 'options.file');
@@ -191,7 +195,7 @@ function spawn(options) {
     spawnTrace.end.publish({ process: this });
   }
 
-  this.stdio = stdio.map((entry, slot) => streamOf(this, entry, slot, plan[slot]));
+  this.stdio = arrayMap(stdio, (entry, slot) => streamOf(this, entry, slot, plan[slot]));
   this.stdin = this.stdio[0] ?? null;
   this.stdout = this.stdio[1] ?? null;
   this.stderr = this.stdio[2] ?? null;
@@ -272,7 +276,7 @@ function killTree(signal = 'SIGTERM') {
   const handle = this._handle;
   if (!(handle instanceof ChildHandle) || handle.id === -1) return treeResult(null, signal);
   const result = engine.killTree(handle.id, number);
-  if (result !== null && result.pids.includes(handle.pid)) {
+  if (result !== null && arrayIncludes(result.pids, handle.pid)) {
     this.killed = true;
     if (number !== 0) handle.escalate();
   }
@@ -317,7 +321,9 @@ function showWithPid() {
 function environmentOf({ envPairs, inheritEnv }) {
   if (!inheritEnv && envPairs !== undefined) return packStrings(envPairs);
   // Only the main thread may read the process's own, and a worker has another anyway.
-  return isMainThread ? undefined : packStrings(Object.entries(process.env).map((entry) => entry.join('=')));
+  return isMainThread
+    ? undefined
+    : packStrings(arrayMap(entries(process.env), (entry) => `${entry[0]}=${entry[1]}`));
 }
 
 /**
@@ -344,7 +350,7 @@ function isPipe(entry) {
 
 /** Closes this side's ends of the pipes that were made for a child that will not be. */
 function closePipes(/** @type {Int32Array} */ plan, /** @type {any[]} */ stdio) {
-  stdio.forEach((entry, slot) => {
+  arrayForEach(stdio, (entry, slot) => {
     if (isPipe(entry) && plan[slot] >= 0) pipeFromFd(plan[slot]).close();
   });
 }

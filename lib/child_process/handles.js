@@ -9,12 +9,13 @@ const net = require('node:net');
 
 const { codedError } = require('../errors');
 const { getSocketList } = require('./socket_list');
+const { SafeMap, arrayFind } = require('../untampered');
 
 /** `SOCKET` of Node's TCP and Pipe handles; a listening descriptor is opened the same way. */
 const SOCKET = 0;
 
 /** @type {Map<string, 'pipe' | 'tty' | 'tcp' | 'udp'>} */
-const kindNames = new Map([
+const kindNames = new SafeMap([
   ['Pipe', 'pipe'],
   ['TTY', 'tty'],
   ['TCP', 'tcp'],
@@ -28,7 +29,7 @@ function nop() {}
 
 /** @param {object} object @param {string} description */
 function symbolOf(object, description) {
-  return Object.getOwnPropertySymbols(object).find((symbol) => symbol.description === description);
+  return arrayFind(Object.getOwnPropertySymbols(object), (symbol) => symbol.description === description);
 }
 
 /**
