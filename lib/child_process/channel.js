@@ -103,14 +103,14 @@ function isReceipt(message) {
 class Ipc {
   /**
    * @param {any} child
-   * @param {number} fd
+   * @param {() => number} takeFd
    * @param {string} mode
    * @param {(child: any) => void} onClosed
    */
-  constructor(child, fd, mode, onClosed) {
+  constructor(child, takeFd, mode, onClosed) {
     this.child = child;
     this.onClosed = onClosed;
-    this.wire = new Wire(fd, mode, {
+    this.wire = new Wire(takeFd, mode, {
       onMessage: (message) => this.arrived(message),
       onInput: () => this.finishIfIdle(true),
       onDrained: () => this.finishIfIdle(false),
@@ -448,12 +448,12 @@ const deprecatedChannel = (() => {
 /**
  * Gives a child its message channel.
  * @param {any} child
- * @param {number} fd this side's end of the socket, owned by the channel from now on
+ * @param {() => number} takeFd gives this side's end of the socket, owned by the channel from then on
  * @param {string} serializationMode 'json' or 'advanced'
  * @param {(child: any) => void} onClosed called once, when the channel has closed
  */
-function setupChannel(child, fd, serializationMode, onClosed) {
-  const ipc = new Ipc(child, fd, serializationMode, onClosed);
+function setupChannel(child, takeFd, serializationMode, onClosed) {
+  const ipc = new Ipc(child, takeFd, serializationMode, onClosed);
   /** @type {any} */
   const hidden = { __proto__: null, value: ipc, configurable: true };
   Object.defineProperty(child, kIpc, hidden);

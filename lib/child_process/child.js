@@ -18,10 +18,10 @@ const { engine } = require('../native');
 const { setupChannel } = require('./channel');
 const { ChildHandle, setPid } = require('./child_handle');
 const { nativeExtras, signalNumber, stepError, treeResult, usageObject } = require('./extras');
-const { pipeFromFd, pauseHandle } = require('./handles');
+const { pipeFrom, pauseHandle } = require('./handles');
 const { checkPermission, packStrings } = require('./environment');
 const { getValidStdio } = require('./stdio');
-const { SafeSet, arrayForEach, arrayIncludes, arrayMap, arrayPush, arraySlice } = require('../untampered');
+const { SafeSet, arrayIncludes, arrayMap, arrayPush, arraySlice } = require('../untampered');
 
 const NodeChildProcess = nodeChildProcess.ChildProcess;
 
@@ -173,13 +173,13 @@ function spawn(options) {
 
   checkPermission(options.file);
   const plan = stdioPlan(stdio, options[kExtraFds]);
-  const { errno, failure } = start(this, plan, options, extraEnv, extras);
+  const { errno, failure, pipes } = start(this, plan, options, extraEnv, extras);
   if (errno !== 0) {
     if (spawnTrace?.hasSubscribers) {
       spawnTrace.error.publish({ process: this, error: failure ?? errnoException(errno, 'spawn') });
     }
     if (failure === undefined && !reportedByEvent.has(errno)) {
-      closePipes(plan, stdio);
+      engine.dropPipes(pipes);
       this._handle.close();
       this._handle = null;
       throw errnoException(errno, 'spawn');
@@ -187,7 +187,7 @@ function spawn(options) {
     process.nextTick(onExit, this, errno, '', failure);
     // Node gives up here too: without descriptors there are no streams.
     if (errno === -EMFILE || errno === -ENFILE) {
-      closePipes(plan, stdio);
+      engine.dropPipes(pipes);
       return errno;
     }
     setPid(this, undefined);
@@ -195,12 +195,12 @@ function spawn(options) {
     spawnTrace.end.publish({ process: this });
   }
 
-  this.stdio = arrayMap(stdio, (entry, slot) => streamOf(this, entry, slot, plan[slot]));
+  this.stdio = arrayMap(stdio, (entry, slot) => streamOf(this, entry, slot, pipes));
   this.stdin = this.stdio[0] ?? null;
   this.stdout = this.stdio[1] ?? null;
   this.stderr = this.stdio[2] ?? null;
 
-  if (ipcFd !== undefined) setupChannel(this, plan[ipcFd], serialization, maybeClose);
+  if (ipcFd !== undefined) setupChannel(this, () => engine.takePipe(pipes, ipcFd), serialization, maybeClose);
   return errno;
 }
 
@@ -211,10 +211,11 @@ function spawn(options) {
  * @param {any} options
  * @param {string[]} extraEnv
  * @param {any} extras
- * @returns {{ errno: number, failure?: Error }} a `failure` is the error of something Node has no option for
+ * @returns {{ errno: number, pipes: number, failure?: Error }} a `failure` is the error of something Node has no
+ *   option for; `pipes` is the key of this side's ends of the pipes
  */
 function start(child, plan, options, extraEnv, extras) {
-  const result = new Int32Array(2);
+  const result = new Int32Array(3);
   const args = packStrings(child.spawnargs.length === 0 ? [options.file] : child.spawnargs);
   const env = environmentOf(options);
   const errno = engine.spawn(
@@ -230,14 +231,14 @@ function start(child, plan, options, extraEnv, extras) {
     options.gid ?? undefined,
     extras,
   );
-  if (errno !== 0) return { errno };
+  const [id, pid, pipes] = result;
+  if (errno !== 0) return { errno, pipes };
 
-  const [id, pid] = result;
   const isKnown = mayThrow(options, args.length + (env?.length ?? 0));
   if (isKnown) {
     const step = new Int32Array(1);
     const outcome = engine.settle(id, step);
-    if (outcome !== 0) return { errno: outcome, failure: stepError(outcome, step[0], options.file) };
+    if (outcome !== 0) return { errno: outcome, pipes, failure: stepError(outcome, step[0], options.file) };
   }
   const handle = child._handle;
   handle.started(id, pid);
@@ -245,7 +246,7 @@ function start(child, plan, options, extraEnv, extras) {
   handle.wholeTree = !!options.killTree;
   handle.killAfter = options.killAfter ?? undefined;
   if (options.closeGrace != null) child[kCloseGrace] = options.closeGrace;
-  return { errno };
+  return { errno, pipes };
 }
 
 /**
@@ -347,22 +348,14 @@ function stdioPlan(stdio, extraFds = []) {
 function isPipe(entry) {
   return entry.type === 'pipe' || entry.type === 'overlapped' || entry.type === 'ipc';
 }
-
-/** Closes this side's ends of the pipes that were made for a child that will not be. */
-function closePipes(/** @type {Int32Array} */ plan, /** @type {any[]} */ stdio) {
-  arrayForEach(stdio, (entry, slot) => {
-    if (isPipe(entry) && plan[slot] >= 0) pipeFromFd(plan[slot]).close();
-  });
-}
-
 /**
  * The stream the user gets for one slot, or null.
  * @param {any} child
  * @param {any} entry
  * @param {number} slot
- * @param {number} fd this side's end
+ * @param {number} pipes the key of this side's ends
  */
-function streamOf(child, entry, slot, fd) {
+function streamOf(child, entry, slot, pipes) {
   if (entry.type === 'ipc') {
     child._closesNeeded++;
     return null;
@@ -374,7 +367,9 @@ function streamOf(child, entry, slot, fd) {
   }
   if (!isPipe(entry)) return null;
   const readable = slot > 0;
-  const socket = new net.Socket(/** @type {any} */ ({ handle: pipeFromFd(fd), readable }));
+  const socket = new net.Socket(
+    /** @type {any} */ ({ handle: pipeFrom(() => engine.takePipe(pipes, slot)), readable }),
+  );
   if (readable) {
     child._closesNeeded++;
     socket.on('close', () => maybeClose(child));

@@ -79,9 +79,16 @@ function handleFromFd(kind, fd) {
   return handle;
 }
 
-/** A handle for this side's end of a pipe to a child. @param {number} fd */
-function pipeFromFd(fd) {
-  return handleFromFd('pipe', fd);
+/**
+ * A handle for this side's end of a pipe to a child.
+ * @param {() => number} take gives the descriptor; called last, as a thread may be terminated between any two calls
+ */
+function pipeFrom(take) {
+  const Pipe = constructors.pipe;
+  if (Pipe === undefined) return handleFromFd('pipe', take());
+  const handle = new Pipe(SOCKET);
+  handle.open(take());
+  return handle;
 }
 
 /**
@@ -231,4 +238,4 @@ function conversionName(handle) {
   return undefined;
 }
 
-module.exports = { conversionName, conversions, handleFromFd, handleKind, pauseHandle, pipeFromFd };
+module.exports = { conversionName, conversions, handleFromFd, handleKind, pauseHandle, pipeFrom };

@@ -30,13 +30,13 @@ on(kinds.CHANNEL_ENDED, (id) => open.get(id)?.ended());
 
 class Wire {
   /**
-   * @param {number} fd of the socket, which the wire owns from now on
+   * @param {() => number} takeFd gives the socket, which the wire owns from then on
    * @param {string} mode 'json' or 'advanced'
    * @param {WireEvents} events
    */
-  constructor(fd, mode, events) {
+  constructor(takeFd, mode, events) {
     const codec = serialization[mode];
-    const id = engine.channelOpen(fd, codec.isAdvanced);
+    const id = engine.channelOpen(takeFd(), codec.isAdvanced);
     if (id < 0) throw errnoException(id, 'open');
     this.id = id;
     this.codec = codec;
