@@ -15,6 +15,8 @@ export declare class Engine {
   clusterListen(options: Listen): Listened
   /** Binds only: `code` is a descriptor that belongs to the caller. */
   clusterBind(options: Listen): Listened
+  /** A copy of a descriptor that stays its owner's; below 0 a negative errno. */
+  clusterDuplicate(fd: number): number
   /** Closes a listener, at once. */
   clusterUnlisten(listener: number): void
   /**

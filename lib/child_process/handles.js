@@ -238,4 +238,17 @@ function conversionName(handle) {
   return undefined;
 }
 
-module.exports = { conversionName, conversions, handleFromFd, handleKind, pauseHandle, pipeFrom };
+/** The descriptor a server listens on. @param {any} server @returns {number} */
+function listeningFd(server) {
+  return server._handle.fd;
+}
+
+module.exports = {
+  conversionName,
+  conversions,
+  handleFromFd,
+  handleKind,
+  listeningFd,
+  pauseHandle,
+  pipeFrom,
+};
