@@ -208,3 +208,57 @@ impl Drop for Registry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::spawn::{self, Command};
+    use crate::sys::clone::ExecPlan;
+
+    /// Starts `sh -c script` and waits for its exec.
+    fn start(registry: &mut Registry, script: &str) -> (u32, i32) {
+        let args = format!("sh\0-c\0{script}\0").into_bytes();
+        let plan = ExecPlan { args, ..ExecPlan::default() };
+        let child = spawn::run(Command { file: b"/bin/sh".to_vec(), plan, stdio: Vec::new() })
+            .unwrap()
+            .child
+            .unwrap();
+        let pid = child.pid;
+        let id = registry.insert(child, None).unwrap();
+        assert_eq!(registry.settle(id), Some(Ok(())));
+        (id, pid)
+    }
+
+    /// Polls until a child has ended.
+    fn ended(registry: &mut Registry) -> (u32, Ending) {
+        loop {
+            registry.poll();
+            if let Some(ended) = registry.next_ended() {
+                return ended;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn an_end_is_reported_once_and_the_child_forgotten() {
+        let mut registry = Registry::new().unwrap();
+        let (id, _) = start(&mut registry, "exit 7");
+        assert!(registry.holds_loop());
+        let (reported, ending) = ended(&mut registry);
+        assert_eq!((reported, ending.map(|(exit, _)| exit)), (id, Some(Exit::Code(7))));
+        registry.poll();
+        assert!(registry.next_ended().is_none() && !registry.holds_loop());
+        assert_eq!(registry.kill(id, 0), Err(Errno::ESRCH));
+    }
+
+    #[test]
+    fn a_child_that_somebody_else_has_collected_is_reported_all_the_same() {
+        let mut registry = Registry::new().unwrap();
+        let (id, pid) = start(&mut registry, "exit 7");
+        let thief = PidFd::new(pid, None).unwrap();
+        assert!(matches!(thief.wait(), Ok(Some((Exit::Code(7), _)))));
+        assert_eq!(ended(&mut registry), (id, None));
+        assert!(!registry.holds_loop());
+    }
+}
