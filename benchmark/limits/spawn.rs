@@ -11,7 +11,8 @@ use nix::sys::wait::wait;
 
 fn spawn() -> Duration {
     let started = Instant::now();
-    let child = Command::new("/bin/true").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let child =
+        Command::new("/bin/true").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let taken = started.elapsed();
     // Collected by `wait` below, whichever ends first.
     drop(child.expect("posix_spawn"));
