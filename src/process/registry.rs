@@ -38,6 +38,17 @@ impl Child {
         self.referenced || self.spawning.is_some()
     }
 
+    /// Sends a signal. One that stops waits for the exec: stopped before it, the child would hold up whoever waits
+    /// for the outcome, and the signals that could continue it are blocked until then.
+    fn kill(&self, signal: i32) -> Result<(), Errno> {
+        if let (Some(spawning), libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU) =
+            (&self.spawning, signal)
+        {
+            spawning.wait();
+        }
+        self.pidfd.kill(signal)
+    }
+
     /// Waits for the outcome of a pending exec and collects a child that failed to exec.
     fn settle(&mut self) -> Option<ExecOutcome> {
         let outcome = self.spawning.take()?.settled();
@@ -172,13 +183,13 @@ impl Registry {
 
     /// Sends a signal; `ESRCH` for a child that has been collected.
     pub fn kill(&self, id: u32, signal: i32) -> Result<(), Errno> {
-        self.children.get(&id).ok_or(Errno::ESRCH)?.pidfd.kill(signal)
+        self.children.get(&id).ok_or(Errno::ESRCH)?.kill(signal)
     }
 
     /// Signals a child and all that came from it; `None` for one that has been collected.
     pub fn kill_tree(&self, id: u32, signal: i32) -> Option<Signalled> {
         let child = self.children.get(&id)?;
-        Some(tree::signal(child.pid, child.mark.as_deref(), signal, || child.pidfd.kill(signal)))
+        Some(tree::signal(child.pid, child.mark.as_deref(), signal, || child.kill(signal)))
     }
 
     /// Chooses whether a child keeps the loop alive.
