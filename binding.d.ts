@@ -15,6 +15,8 @@ export declare class Engine {
   clusterListen(options: Listen): Listened
   /** Binds only: `code` is a descriptor that belongs to the caller. */
   clusterBind(options: Listen): Listened
+  /** A copy of a descriptor that stays its owner's; below 0 a negative errno. */
+  clusterDuplicate(fd: number): number
   /** Closes a listener, at once. */
   clusterUnlisten(listener: number): void
   /**
@@ -158,11 +160,15 @@ export declare class Engine {
    * Starts a child without waiting for its exec.
    *
    * Arguments by position, not in an object: reading eleven properties takes as long as half the clone.
-   * `stdio` says for each descriptor of the child: -1 ignore, -2 pipe, else a descriptor of this process;
-   * each -2 is replaced by this side's end. `result` receives the child's id and pid. Returns 0 or a
-   * negative errno; on an error the ends of pipes not made are left at -2.
+   * `stdio` says for each descriptor of the child: -1 ignore, -2 pipe, else a descriptor of this process.
+   * `result` receives the child's id, its pid, and the key by which `takePipe` gives this side's ends of the
+   * pipes, or -1 where none were made. Returns 0 or a negative errno.
    */
   spawn(stdio: Int32Array, result: Int32Array, file: string, args: string, env: string | undefined | null, extraEnv: string | undefined | null, cwd: string | undefined | null, detached: boolean, uid?: number | undefined | null, gid?: number | undefined | null, extras?: SpawnExtras | undefined | null): number
+  /** This side's end of a pipe of a spawn, the caller's from now on; -1 if there is none. */
+  takePipe(key: number, slot: number): number
+  /** Closes what has not been taken of the pipes of a spawn. */
+  dropPipes(key: number): void
   /**
    * Waits until the outcome of a child's exec is known: 0, or the negative errno of its failure, with what the
    * child was doing in `step[0]`. 1 if it was known already, and so has been reported.
@@ -178,7 +184,7 @@ export declare class Engine {
    */
   spawnSync(options: SpawnOptions, stdio: Int32Array, inputs: Array<Uint8Array | undefined | null>, limits: SyncLimits): SyncResult
   /** Makes the engine; every event is delivered as `sink(kind, id, a, b)`. */
-  constructor(sink: (arg: SinkArgs) => void)
+  constructor(sink: (kind: number, id: number, a: number, b: number) => void)
 }
 
 /** What a worker asks to listen on: a descriptor, a path, or a host and port. */

@@ -4,13 +4,19 @@ import { expect, test } from 'vitest';
 
 import { fixture, runScript } from './helpers/run_script.mjs';
 
+/** What Node's own modules give, and what they refuse. */
 const served = {
   native: false,
   coverage: ['node'],
+  nodeIsUntouched: true,
   sameCluster: true,
-  sameSpawn: true,
   missing: [],
-  output: 'hello\n',
+  sync: 'hello\n',
+  promised: 'hello\n',
+  isNodes: true,
+  option: { code: 'ERR_RCLUSTER_UNSUPPORTED', message: expect.stringContaining('options.nice needs') },
+  promisedOption: 'ERR_RCLUSTER_UNSUPPORTED',
+  method: 'ERR_RCLUSTER_UNSUPPORTED',
 };
 
 test("where the engine is switched off, Node's own modules serve the same exports", async () => {
@@ -32,18 +38,7 @@ test.runIf(process.platform === 'linux')('a binding that does not load on Linux 
 
 test('the fork example runs without the engine', async () => {
   const example = fileURLToPath(new URL('reference/fork_example.cjs', import.meta.url));
-  const { code, stdout } = await runScript(example, { env: { RCLUSTER_DISABLE_NATIVE: '1' } });
-  expect(stdout).toContain('parent got {"received":true}');
-  expect(code).toBe(0);
-});
-
-test('what only the engine can do says so', async () => {
-  const { stdout } = await runScript(fixture('unsupported_error.cjs'), {
-    env: { RCLUSTER_DISABLE_NATIVE: '1' },
-  });
-  expect(JSON.parse(stdout)).toEqual({
-    code: 'ERR_RCLUSTER_UNSUPPORTED',
-    message:
-      "child.killTree() needs rcluster's native engine, which does not run here: RCLUSTER_DISABLE_NATIVE is set",
-  });
+  const withNode = await runScript(example, { module: 'node' });
+  const withoutEngine = await runScript(example, { env: { RCLUSTER_DISABLE_NATIVE: '1' } });
+  expect(withoutEngine).toEqual(withNode);
 });

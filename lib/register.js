@@ -15,16 +15,17 @@ function register() {
   registered = true;
 
   const { ChildProcess, NodeChildProcess, extraMethods, spawn } = require('./child_process/child');
-  const childProcess = require('./child_process');
+  const target = /** @type {Record<string, any>} */ (nodeChildProcess);
+  const childProcess = /** @type {Record<string, any>} */ (require('./child_process'));
   const { exposeThrough } = require('./child_process/exec');
 
   // The class users see stays Node's own, so that what they patch on its prototype is what runs.
-  NodeChildProcess.prototype.spawn = spawn;
+  target.ChildProcess.prototype.spawn = spawn;
   delete ChildProcess.prototype.spawn;
   Object.defineProperties(NodeChildProcess.prototype, extraMethods);
 
   for (const name of ['spawn', 'exec', 'execFile', 'fork', 'spawnSync', 'execSync', 'execFileSync']) {
-    nodeChildProcess[name] = childProcess[name];
+    target[name] = childProcess[name];
   }
   exposeThrough(/** @type {any} */ (nodeChildProcess));
   require('../index.js');

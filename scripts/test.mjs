@@ -16,7 +16,7 @@ const steps = [
   { name: 'rustfmt', command: 'cargo', args: ['fmt', '--check'] },
   { name: 'prettier', command: bin('prettier'), args: ['--check', '--log-level', 'warn', '.'] },
   { name: 'oxlint', command: bin('oxlint'), args: [] },
-  { name: 'types', command: bin('tsc'), args: ['-p', '__test__/types'] },
+  { name: 'types', command: bin('tsc'), args: [] },
   { name: 'clippy', command: 'cargo', args: ['clippy', '--all-targets', '--', '-D', 'warnings'] },
   { name: 'cargo test', command: 'cargo', args: ['test'], capture: true, count: countCargo },
   {

@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-import { killGroup } from '../../scripts/lib/kill_group.mjs';
+import { killGroup } from '../../scripts/lib/group.mjs';
 
 /** Leaders of the scripts that have not ended. */
 const running = new Set();

@@ -182,7 +182,9 @@ describe.each(both)('%s', (name, childProcess) => {
         }
         expect((await messages).map(({ index }) => index)).toEqual(Array.from({ length: 40 }, (_, at) => at));
         // The handle itself, then the first of those that wait.
-        expect(returned.map((value, index) => (value ? index : -1)).filter((index) => index >= 0)).toEqual([0, 1]);
+        expect(returned.map((value, index) => (value ? index : -1)).filter((index) => index >= 0)).toEqual([
+          0, 1,
+        ]);
         server.close();
       }));
 
@@ -240,9 +242,13 @@ test('sockets that never reach a child that went are closed', async () => {
 
 test('a handle that is refused is sent again, three times, then given up with a warning', async () => {
   // Speaks the protocol by itself, without receiving descriptors.
-  const child = ours.spawn('/bin/sh', ['-c', 'exec env -u NODE_CHANNEL_FD "$@"', 'sh', process.execPath, fixture('ipc_refusing.cjs')], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  });
+  const child = ours.spawn(
+    '/bin/sh',
+    ['-c', 'exec env -u NODE_CHANNEL_FD "$@"', 'sh', process.execPath, fixture('ipc_refusing.cjs')],
+    {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    },
+  );
   const server = await listening(net.createServer({ pauseOnConnect: true }));
   const { accepted, client } = await connectionTo(server);
   const warning = once(process, 'warning');

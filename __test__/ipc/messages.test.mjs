@@ -103,7 +103,9 @@ describe.each(['json', 'advanced'])('rcluster, %s', (serialization) => {
     withChild({ serialization }, async (child) => {
       const messages = collect(child, 10_000);
       child.send({ command: 'burst', count: 10_000, size: 10 });
-      expect((await messages).map(({ index }) => index)).toEqual(Array.from({ length: 10_000 }, (_, at) => at));
+      expect((await messages).map(({ index }) => index)).toEqual(
+        Array.from({ length: 10_000 }, (_, at) => at),
+      );
 
       for (let index = 0; index < 10_000; index++) child.send({ index });
       expect(await ask(child, { command: 'count' })).toEqual({ received: 10_000, inOrder: true });

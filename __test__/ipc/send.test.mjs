@@ -110,7 +110,11 @@ describe.each(both)('%s', (name, childProcess) => {
         await waitFor(() => received.length === 3);
         return caught;
       });
-      expect(uncaught.map(({ message }) => message)).toEqual(['of message 0', 'of message 1', 'of message 2']);
+      expect(uncaught.map(({ message }) => message)).toEqual([
+        'of message 0',
+        'of message 1',
+        'of message 2',
+      ]);
     }));
 
   test('what begins with NODE_ is an internal message', () =>

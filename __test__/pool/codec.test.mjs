@@ -7,7 +7,8 @@ import { expect, test } from 'vitest';
 
 const require = createRequire(import.meta.url);
 const { decodeClone, encode, encoded } = require('../../lib/pool/codec.js');
-const { CLONE, EMPTY, JSON_TEXT, PORT, TEXT } = require('../../lib/pool/protocol.js');
+const { fromColumns } = require('../../lib/pool/columns.js');
+const { CLONE, COLUMNS, EMPTY, JSON_TEXT, PORT, TEXT } = require('../../lib/pool/protocol.js');
 
 const RUNS = Number(process.env.RCLUSTER_TORTURE ?? 1) * 20_000;
 
@@ -57,8 +58,24 @@ function valueOf(random, depth = 0, earlier = []) {
     () => keep(Object.assign(new Array(3), { 1: inner() })),
     () => keep(Object.assign(Object.create({ inherited: 1 }), { own: inner() })),
     () => (earlier.length > 0 ? pick(earlier) : 1),
+    () => keep(table(random, pick)),
   ];
-  return pick(depth > 4 || (depth > 0 && random() < 0.4) ? leaf : branch.concat(leaf.slice(0, 6)))();
+  return pick(depth > 4 || (depth > 0 && random() < 0.4) ? leaf : branch.concat(leaf.slice(0, 9)))();
+}
+
+/** Rows of one shape, but for one now and then. */
+function table(random, pick) {
+  const names = pick([['a'], ['a', 'b'], ['b', '1', 'a'], ['constructor', 'toJSON']]);
+  const odd = pick([() => 1, () => -0, () => undefined, () => ({}), () => 'x']);
+  const cell = (i) => (random() < 0.002 ? odd() : pick([i, `r${i}`, null, true, 0.1 * i]));
+  const rows = Array.from({ length: 30 + Math.floor(random() * 10) }, (_, i) =>
+    Object.fromEntries(names.map((name) => [name, cell(i)])),
+  );
+  if (random() < 0.05) rows.push(rows[0]);
+  if (random() < 0.05) delete rows[5][names[0]];
+  if (random() < 0.05) rows[3] = Object.fromEntries(Object.entries(rows[3]).toReversed());
+  if (random() < 0.05) Object.assign(rows, { extra: 1 });
+  return rows;
 }
 
 function through(value) {
@@ -67,6 +84,7 @@ function through(value) {
   if (kind === EMPTY) return [kind, undefined];
   if (kind === JSON_TEXT) return [kind, JSON.parse(payload)];
   if (kind === TEXT) return [kind, payload];
+  if (kind === COLUMNS) return [kind, fromColumns(payload)];
   if (kind === CLONE) return [kind, decodeClone(payload)];
   return [kind, structuredClone(value)];
 }
@@ -105,7 +123,7 @@ test('a value comes through as structuredClone makes it', { timeout: 120_000 }, 
     expect(Object.is(result, clone) || typeof clone !== 'number', `seed ${seed}`).toBe(true);
   }
   // All ways are taken.
-  for (const kind of [EMPTY, JSON_TEXT, TEXT, CLONE, PORT]) expect(counts[kind]).toBeGreaterThan(0);
+  for (const kind of [EMPTY, JSON_TEXT, TEXT, CLONE, PORT, COLUMNS]) expect(counts[kind]).toBeGreaterThan(0);
 });
 
 test('plain values go as JSON, whatever their size', () => {

@@ -8,6 +8,12 @@ import { median } from './stats.mjs';
  *   all: Record<string, number[]> }} Row a ratio above 1 is rcluster's lead
  */
 
+/** How many times better rcluster is; null where there is nothing to compare. */
+export function lead(node, rcluster, better) {
+  if (!node || !rcluster) return null;
+  return better === 'higher' ? rcluster / node : node / rcluster;
+}
+
 /**
  * Runs every side once a round, the order turned by one from round to round, so that a slow spell of the machine
  * does not fall on one side.
@@ -28,8 +34,9 @@ export async function alternate({ rounds, sides, metrics }) {
   return Object.entries(metrics).map(([metric, { unit, better }]) => {
     const all = Object.fromEntries(names.map((name) => [name, runs[name].map((run) => run[metric] ?? null)]));
     const medians = Object.fromEntries(names.map((name) => [name, median(all[name])]));
-    const { node, rcluster } = medians;
-    const ratio = node && rcluster ? (better === 'higher' ? rcluster / node : node / rcluster) : null;
+    // Each round against its own partner: what slows the machine for a while then slows both.
+    const ratios = all.node.map((node, round) => lead(node, all.rcluster[round], better));
+    const ratio = median(ratios);
     return { metric, unit, medians, ratio, all };
   });
 }

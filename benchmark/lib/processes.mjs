@@ -1,39 +1,26 @@
-// Programs under measurement: each in a process group of its own, all of them gone when this process is.
+// Programs under measurement; none of them outlives this process.
 
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-import { killGroup } from '../../scripts/lib/kill_group.mjs';
-
-/** @type {Set<import('node:child_process').ChildProcess>} */
-const running = new Set();
-
-process.on('exit', () => running.forEach(({ pid }) => killGroup(pid)));
-for (const [signal, code] of /** @type {const} */ ([
-  ['SIGINT', 130],
-  ['SIGTERM', 143],
-])) {
-  process.on(signal, () => process.exit(code));
-}
+import { killGroup, startGroup } from '../../scripts/lib/group.mjs';
 
 /**
  * Starts a Node program; its stderr is ours.
  * @param {URL} file
  * @param {string[]} [args]
  * @param {NodeJS.ProcessEnv} [env] added to this process's own
+ * @param {string} [runtime] what runs it, this Node unless given
  */
-export function startNode(file, args = [], env = {}) {
-  const child = spawn(process.execPath, [fileURLToPath(file), ...args], {
-    detached: true,
+export function startNode(file, args = [], env = {}, runtime = process.execPath) {
+  return startProgram(runtime, [fileURLToPath(file), ...args], env);
+}
+
+/** @param {string} program @param {string[]} args @param {NodeJS.ProcessEnv} env */
+function startProgram(program, args, env) {
+  const child = startGroup(program, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...env },
-  });
-  running.add(child);
-  // The leader of the group may end before its members do.
-  child.on('exit', () => {
-    killGroup(child.pid);
-    running.delete(child);
   });
   child.stdout.setEncoding('utf8');
   return child;
@@ -44,13 +31,22 @@ export function startNode(file, args = [], env = {}) {
  * @param {URL} file
  * @param {string[]} [args]
  * @param {NodeJS.ProcessEnv} [env]
+ * @param {string} [runtime]
  */
-export async function runNode(file, args, env) {
-  const child = startNode(file, args, env);
+export function runNode(file, args, env, runtime) {
+  return outputOf(startNode(file, args, env, runtime), fileURLToPath(file));
+}
+
+/** Runs any program to its end and returns what it printed. @param {string} program @param {string[]} args */
+export function runProgram(program, args) {
+  return outputOf(startProgram(program, args, {}), program);
+}
+
+async function outputOf(child, name) {
   let output = '';
   child.stdout.on('data', (text) => (output += text));
   const [code, signal] = await once(child, 'close');
-  if (code !== 0) throw new Error(`${fileURLToPath(file)} ended with ${signal ?? `code ${code}`}`);
+  if (code !== 0) throw new Error(`${name} ended with ${signal ?? `code ${code}`}`);
   return output;
 }
 

@@ -6,6 +6,7 @@ import { createHistogram } from 'node:perf_hooks';
 import autocannon from 'autocannon';
 
 import { load } from '../../benchmark/lib/load.mjs';
+import { lead } from '../../benchmark/lib/pair.mjs';
 import { startNode, stop } from '../../benchmark/lib/processes.mjs';
 import { format, median } from '../../benchmark/lib/stats.mjs';
 
@@ -55,7 +56,7 @@ async function measure(module) {
     const back = await server.killOne();
     const killed = { ...(await underKill), back };
     console.log(
-      `  worker killed: another listens after ${format(back)} ms, ${killed.errors} requests failed`,
+      `  worker killed: another listens after ${format(back)} ms, failed requests: ${killed.errors}`,
     );
     return { keepAlive, perConnection, killed };
   } finally {
@@ -139,29 +140,27 @@ function render(results) {
   const rows = [['', ...sides.map(({ title }) => title), 'ratio']];
   const all = (side, phase, key) => results[side].map((run) => run[phase][key]);
   const total = (side, phase, key) => all(side, phase, key).reduce((sum, value) => sum + value, 0);
-  /** Adds a row; `better` says which way the ratio counts, so that more than 1 is always rcluster's lead. */
-  const row = (name, cell, value, better) => {
-    const [node, ours] = sides.map((_, side) => value?.(side));
-    const ratio = better === 'higher' ? ours / node : node / ours;
-    rows.push([name, ...sides.map((_, side) => cell(side)), value ? `${ratio.toFixed(2)}x` : '']);
+  const row = (name, cell) => rows.push([name, ...sides.map((_, side) => cell(side))]);
+  /** Adds a row with a ratio; more than 1 is always rcluster's lead. */
+  const compared = (name, phase, key, better) => {
+    const [node, ours] = sides.map((_, side) => all(side, phase, key));
+    const ratio = median(node.map((value, round) => lead(value, ours[round], better)));
+    rows.push([name, format(median(node)), format(median(ours)), `${ratio?.toFixed(2) ?? '-'}x`]);
   };
 
   for (const [phase, title] of [
     ['keepAlive', 'keep-alive'],
     ['perConnection', 'connection per request'],
   ]) {
-    const rate = (side) => median(all(side, phase, 'perSecond'));
-    const p99 = (side) => median(all(side, phase, 'p99'));
     rows.push([title]);
-    row('  requests/s', (side) => format(rate(side)), rate, 'higher');
-    row('  p50 ms', (side) => format(median(all(side, phase, 'p50'))));
-    row('  p99 ms', (side) => format(p99(side)), p99, 'lower');
+    compared('  requests/s', phase, 'perSecond', 'higher');
+    compared('  p50 ms', phase, 'p50', 'lower');
+    compared('  p99 ms', phase, 'p99', 'lower');
     row('  errors', (side) => String(total(side, phase, 'errors')));
     row('  share of each worker', (side) => shares(results[side].at(-1)[phase].workers));
   }
-  const back = (side) => median(all(side, 'killed', 'back'));
   rows.push(['worker killed under load']);
-  row('  another listens after ms', (side) => format(back(side)), back, 'lower');
+  compared('  another listens after ms', 'killed', 'back', 'lower');
   row(
     '  failed requests',
     (side) => `${total(side, 'killed', 'errors')} of ${format(total(side, 'killed', 'requests'))}`,

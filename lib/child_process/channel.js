@@ -15,6 +15,11 @@ const { deprecate } = require('node:util');
 const { codedError, errnoException, nodeMajor, validateObject } = require('../errors');
 const { conversionName, conversions, handleFromFd, handleKind } = require('./handles');
 const { Wire } = require('./wire');
+const { arrayIncludes, arrayPush, stringStartsWith } = require('../untampered');
+
+const { apply } = Reflect;
+
+const messageTypes = ['string', 'object', 'number', 'boolean'];
 
 const MAX_HANDLE_RETRANSMISSIONS = 3;
 
@@ -30,17 +35,17 @@ const kPending = Symbol('rcluster.pendingMessages');
 
 /** `child.channel`. */
 class Control extends EventEmitter {
-  /** @type {Wire} */
+  /** @type {InstanceType<typeof import('./wire').Wire>} */
   #wire;
   #refs = 0;
   #refExplicitlySet = false;
+  /** What arrived before anybody listened. @type {any[][]} */
+  [kPending] = [];
 
-  /** @param {Wire} wire */
+  /** @param {InstanceType<typeof import('./wire').Wire>} wire */
   constructor(wire) {
     super();
     this.#wire = wire;
-    /** What arrived before anybody listened. @type {any[][]} */
-    this[kPending] = [];
   }
 
   refCounted() {
@@ -76,7 +81,7 @@ function isInternal(message) {
     typeof message === 'object' &&
     typeof message.cmd === 'string' &&
     message.cmd.length > INTERNAL_PREFIX.length &&
-    message.cmd.startsWith(INTERNAL_PREFIX)
+    stringStartsWith(message.cmd, INTERNAL_PREFIX)
   );
 }
 
@@ -98,14 +103,14 @@ function isReceipt(message) {
 class Ipc {
   /**
    * @param {any} child
-   * @param {number} fd
+   * @param {() => number} takeFd
    * @param {string} mode
    * @param {(child: any) => void} onClosed
    */
-  constructor(child, fd, mode, onClosed) {
+  constructor(child, takeFd, mode, onClosed) {
     this.child = child;
     this.onClosed = onClosed;
-    this.wire = new Wire(fd, mode, {
+    this.wire = new Wire(takeFd, mode, {
       onMessage: (message) => this.arrived(message),
       onInput: () => this.finishIfIdle(true),
       onDrained: () => this.finishIfIdle(false),
@@ -113,7 +118,7 @@ class Ipc {
     });
     this.control = new Control(this.wire);
     /** Connections given away and received, by direction and server. */
-    this.sockets = { send: Object.create(null), got: Object.create(null) };
+    this.sockets = { send: { __proto__: null }, got: { __proto__: null } };
     /** @type {HandleInFlight | null} */
     this.inFlight = null;
     /** Whether it is to be closed once what was sent before has left. */
@@ -136,7 +141,7 @@ class Ipc {
 
     // Nothing overtakes a handle that the other side may yet ask for again.
     if (child._handleQueue && !(name === undefined && isReceipt(message))) {
-      return child._handleQueue.push({ callback, handle: handle || null, options, message }) === 1;
+      return arrayPush(child._handleQueue, { callback, handle: handle || null, options, message }) === 1;
     }
     if (name === undefined) return this.transmit(message, options, callback);
 
@@ -147,7 +152,11 @@ class Ipc {
     if (!native) return this.transmit(message, options, callback);
 
     const isMoved = conversion.moves === true && !options.keepOpen;
-    return this.transmitHandle({ message: wrapped, handle: native, isMoved, retransmissions: 0 }, options, callback);
+    return this.transmitHandle(
+      { message: wrapped, handle: native, isMoved, retransmissions: 0 },
+      options,
+      callback,
+    );
   }
 
   /** @param {any} message @param {any} options @param {any} callback */
@@ -234,7 +243,10 @@ class Ipc {
       if (errno >= 0) return;
     }
     this.releaseHandle();
-    process.emitWarning('Handle did not reach the receiving process correctly', 'SentHandleNotReceivedWarning');
+    process.emitWarning(
+      'Handle did not reach the receiving process correctly',
+      'SentHandleNotReceivedWarning',
+    );
     this.sendQueued();
   }
 
@@ -250,7 +262,8 @@ class Ipc {
     const { child } = this;
     const queue = child._handleQueue ?? [];
     child._handleQueue = null;
-    for (const { message, handle, options, callback } of queue) child._send(message, handle, options, callback);
+    for (const { message, handle, options, callback } of queue)
+      child._send(message, handle, options, callback);
     if (!child.connected && child.channel && !child._handleQueue) child._disconnect();
   }
 
@@ -265,8 +278,9 @@ class Ipc {
     if (isOpen) child._send({ cmd: 'NODE_HANDLE_ACK' }, null, true);
 
     const conversion = conversions[message.type];
-    const emit = (/** @type {any} */ received) => this.deliver(message.msg, received, isInternal(message.msg));
-    if (conversion && conversion.kinds.includes(/** @type {string} */ (handleKind(handle)))) {
+    const emit = (/** @type {any} */ received) =>
+      this.deliver(message.msg, received, isInternal(message.msg));
+    if (conversion && arrayIncludes(conversion.kinds, handleKind(handle))) {
       conversion.receive(this, message, handle, emit);
     } else {
       handle.close();
@@ -337,7 +351,7 @@ function emitMessage(ipc, event, message, handle) {
     child.emit(event, message, handle);
     return;
   }
-  ipc.control[kPending].push([event, message, handle]);
+  arrayPush(ipc.control[kPending], [event, message, handle]);
 }
 
 /** Emits what arrived before anybody listened. @param {Ipc} ipc */
@@ -345,7 +359,7 @@ function flushPending({ child, control }) {
   if (!child.channel || child.listenerCount('message') === 0) return;
   const messages = control[kPending];
   control[kPending] = [];
-  for (const args of messages) Reflect.apply(child.emit, child, args);
+  for (const args of messages) apply(child.emit, child, args);
 }
 
 /**
@@ -385,7 +399,7 @@ function send(message, handle, options, callback) {
  */
 function sendAnyway(message, handle, options, callback) {
   if (message === undefined) throw codedError('ERR_MISSING_ARGS', 'message');
-  if (!['string', 'object', 'number', 'boolean'].includes(typeof message)) {
+  if (!arrayIncludes(messageTypes, typeof message)) {
     throw codedError('ERR_INVALID_ARG_TYPE', 'message', ['string', 'object', 'number', 'boolean'], message);
   }
   const settings = typeof options === 'boolean' ? { swallowErrors: options } : (options ?? {});
@@ -411,6 +425,7 @@ function disconnectNow() {
 const deprecatedChannel = (() => {
   const message = '_channel is deprecated. Use ChildProcess.channel instead.';
   return {
+    __proto__: null,
     configurable: true,
     enumerable: false,
     get: deprecate(
@@ -433,13 +448,15 @@ const deprecatedChannel = (() => {
 /**
  * Gives a child its message channel.
  * @param {any} child
- * @param {number} fd this side's end of the socket, owned by the channel from now on
+ * @param {() => number} takeFd gives this side's end of the socket, owned by the channel from then on
  * @param {string} serializationMode 'json' or 'advanced'
  * @param {(child: any) => void} onClosed called once, when the channel has closed
  */
-function setupChannel(child, fd, serializationMode, onClosed) {
-  const ipc = new Ipc(child, fd, serializationMode, onClosed);
-  Object.defineProperty(child, kIpc, { value: ipc, configurable: true });
+function setupChannel(child, takeFd, serializationMode, onClosed) {
+  const ipc = new Ipc(child, takeFd, serializationMode, onClosed);
+  /** @type {any} */
+  const hidden = { __proto__: null, value: ipc, configurable: true };
+  Object.defineProperty(child, kIpc, hidden);
   child.channel = ipc.control;
   if (nodeMajor < 26) Object.defineProperty(child, '_channel', deprecatedChannel);
   child._handleQueue = null;

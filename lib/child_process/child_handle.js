@@ -9,9 +9,10 @@ const { AsyncResource } = require('node:async_hooks');
 const { engine, kinds, on } = require('../native');
 const { stepError, usageObject } = require('./extras');
 const { signalName } = require('./signals');
+const { SafeMap, arrayIndexOf } = require('../untampered');
 
 /** Children whose end has not been reported, by the engine's id. @type {Map<number, ChildHandle>} */
-const running = new Map();
+const running = new SafeMap();
 
 on(kinds.CHILD_STARTED, (id) => running.get(id)?.settled(0, 0));
 on(kinds.CHILD_NOT_STARTED, (id, errno, step) => running.get(id)?.settled(errno, step));
@@ -43,7 +44,7 @@ class ChildHandle {
     /** What the child had used when somebody last asked. @type {Record<string, number> | undefined} */
     this.lastSeen = undefined;
     // Listeners run in the async context of the spawn, as those of Node's own handle do.
-    this.resource = new AsyncResource('PROCESSWRAP');
+    this.resource = new AsyncResource('PROCESSWRAP', { requireManualDestroy: true });
   }
 
   /** @param {number} signal */
@@ -56,9 +57,9 @@ class ChildHandle {
   /** @param {number} signal */
   killTree(signal) {
     const result = engine.killTree(this.id, signal);
-    const own = result?.failed.indexOf(this.pid) ?? -1;
-    if (own !== -1) return result.errnos[own];
-    return result === null ? engine.kill(this.id, signal) : 0;
+    if (result === null) return engine.kill(this.id, signal);
+    const own = arrayIndexOf(result.failed, this.pid);
+    return own === -1 ? 0 : result.errnos[own];
   }
 
   /** Kills for good what a signal has not ended in time. */
@@ -87,6 +88,7 @@ class ChildHandle {
   close() {
     running.delete(this.id);
     clearTimeout(this.killTimer);
+    this.resource.emitDestroy();
   }
 
   /** @param {number} id @param {number} pid */
@@ -95,6 +97,7 @@ class ChildHandle {
     this.pid = pid;
     this.referenced = true;
     running.set(id, this);
+    Object.defineProperty(this.child, 'pid', pidAccessor);
   }
 
   /** The exec has worked, as somebody has waited to know. */
@@ -110,8 +113,7 @@ class ChildHandle {
    * @param {number} step what it was doing
    */
   settled(errno, step) {
-    this.isSettled = true;
-    setPid(this.child, errno === 0 ? this.pid : undefined);
+    this.know(errno);
     this.resource.runInAsyncScope(errno === 0 ? onSpawn : onFailure, undefined, this, errno, step);
   }
 
@@ -121,9 +123,19 @@ class ChildHandle {
     const step = new Int32Array(1);
     const errno = engine.settle(this.id, step);
     if (errno === SETTLED_BEFORE) return;
+    this.know(errno);
+    // In the context of the spawn, not in that of whoever has asked.
+    this.resource.runInAsyncScope(() => {
+      process.nextTick(errno === 0 ? onSpawn : onFailure, this, errno, step[0]);
+    });
+  }
+
+  /** @param {number} errno of the exec */
+  know(errno) {
     this.isSettled = true;
+    // Unless somebody has put something else there.
+    if (Object.getOwnPropertyDescriptor(this.child, 'pid')?.get !== pidAccessor.get) return;
     setPid(this.child, errno === 0 ? this.pid : undefined);
-    process.nextTick(errno === 0 ? onSpawn : onFailure, this, errno, step[0]);
   }
 
   /** @param {number} code @param {number} signal */
@@ -151,11 +163,14 @@ function onFailure({ child, onExit }, errno, step) {
 
 /** @param {any} child @param {number | undefined} pid */
 function setPid(child, pid) {
-  Object.defineProperty(child, 'pid', { value: pid, writable: true, enumerable: true, configurable: true });
+  /** @type {any} */
+  const descriptor = { __proto__: null, value: pid, writable: true, enumerable: true, configurable: true };
+  Object.defineProperty(child, 'pid', descriptor);
 }
 
-/** Knows the pid once the exec is known to have worked; read before that, it waits for it. */
+/** Knows the pid once the exec is known to have worked; read before that, it waits for it. @type {any} */
 const pidAccessor = {
+  __proto__: null,
   configurable: true,
   enumerable: true,
   /** @this {any} */
@@ -171,4 +186,4 @@ const pidAccessor = {
   },
 };
 
-module.exports = { ChildHandle, pidAccessor, setPid };
+module.exports = { ChildHandle, setPid };

@@ -9,12 +9,18 @@ const net = require('node:net');
 
 const { codedError } = require('../errors');
 const { getSocketList } = require('./socket_list');
+const { SafeMap, arrayFind } = require('../untampered');
 
 /** `SOCKET` of Node's TCP and Pipe handles; a listening descriptor is opened the same way. */
 const SOCKET = 0;
 
-/** @type {Record<string, string>} */
-const kindNames = { Pipe: 'pipe', TTY: 'tty', TCP: 'tcp', UDP: 'udp' };
+/** @type {Map<string, 'pipe' | 'tty' | 'tcp' | 'udp'>} */
+const kindNames = new SafeMap([
+  ['Pipe', 'pipe'],
+  ['TTY', 'tty'],
+  ['TCP', 'tcp'],
+  ['UDP', 'udp'],
+]);
 
 /** Constructors of Node's handles, learnt from the first handle of each kind. @type {Record<string, any>} */
 const constructors = {};
@@ -23,7 +29,7 @@ function nop() {}
 
 /** @param {object} object @param {string} description */
 function symbolOf(object, description) {
-  return Object.getOwnPropertySymbols(object).find((symbol) => symbol.description === description);
+  return arrayFind(Object.getOwnPropertySymbols(object), (symbol) => symbol.description === description);
 }
 
 /**
@@ -33,8 +39,8 @@ function symbolOf(object, description) {
  */
 function handleKind(value) {
   const name = value?.constructor?.name;
-  // @ts-expect-error: the names are the keys above.
-  return typeof name === 'string' && typeof value.fd === 'number' && kindNames[name] ? kindNames[name] : false;
+  if (typeof name !== 'string' || typeof value.fd !== 'number') return false;
+  return kindNames.get(name) ?? false;
 }
 
 /** @type {symbol | undefined} */
@@ -62,7 +68,7 @@ function handleFromFd(kind, fd) {
   if (kind === 'udp') constructors.udp ??= udpConstructor();
   const Handle = constructors[kind];
   if (Handle === undefined) {
-    const socket = /** @type {any} */ (new net.Socket({ fd, manualStart: true }));
+    const socket = /** @type {any} */ (new net.Socket(/** @type {any} */ ({ fd, manualStart: true })));
     const handle = socket._handle;
     socket._handle = null;
     constructors[kind] = handle.constructor;
@@ -73,9 +79,16 @@ function handleFromFd(kind, fd) {
   return handle;
 }
 
-/** A handle for this side's end of a pipe to a child. @param {number} fd */
-function pipeFromFd(fd) {
-  return handleFromFd('pipe', fd);
+/**
+ * A handle for this side's end of a pipe to a child.
+ * @param {() => number} take gives the descriptor; called last, as a thread may be terminated between any two calls
+ */
+function pipeFrom(take) {
+  const Pipe = constructors.pipe;
+  if (Pipe === undefined) return handleFromFd('pipe', take());
+  const handle = new Pipe(SOCKET);
+  handle.open(take());
+  return handle;
 }
 
 /**
@@ -97,6 +110,7 @@ let httpCommon;
 /** Gives back what an HTTP server has hung on a socket that leaves this process. @param {any} socket */
 function detachHttp(socket) {
   if (!socket.parser) return;
+  // @ts-expect-error: not among the modules that have types.
   httpCommon ??= require('_http_common');
   if (!(socket.parser instanceof httpCommon.HTTPParser)) return;
   httpCommon.freeParser(socket.parser, null, socket);
@@ -224,4 +238,17 @@ function conversionName(handle) {
   return undefined;
 }
 
-module.exports = { conversionName, conversions, handleFromFd, handleKind, pauseHandle, pipeFromFd };
+/** The descriptor a server listens on. @param {any} server @returns {number} */
+function listeningFd(server) {
+  return server._handle.fd;
+}
+
+module.exports = {
+  conversionName,
+  conversions,
+  handleFromFd,
+  handleKind,
+  listeningFd,
+  pauseHandle,
+  pipeFrom,
+};

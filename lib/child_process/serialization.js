@@ -8,6 +8,9 @@ const v8 = require('node:v8');
 
 const { codedError } = require('../errors');
 const { engine } = require('../native');
+const { stringIndexOf, stringSlice } = require('../untampered');
+
+const { parse, stringify } = JSON;
 
 /** Bytes of a frame's length. */
 const HEADER = 4;
@@ -50,10 +53,15 @@ const json = {
   isAdvanced: false,
 
   write(id, message, fd) {
-    const line = JSON.stringify(message);
+    const line = stringify(message);
     // From a `toJSON` that returns nothing. Node sends this as a line that ends the receiver by a SyntaxError.
     if (line === undefined) {
-      throw codedError('ERR_INVALID_ARG_TYPE', 'message', ['string', 'object', 'number', 'boolean'], undefined);
+      throw codedError(
+        'ERR_INVALID_ARG_TYPE',
+        'message',
+        ['string', 'object', 'number', 'boolean'],
+        undefined,
+      );
     }
     return engine.channelWriteLine(id, line, fd);
   },
@@ -62,8 +70,8 @@ const json = {
     const lines = engine.channelTakeLines(id);
     if (!lines) return;
     let start = 0;
-    for (let end = lines.indexOf('\n'); end !== -1; end = lines.indexOf('\n', start)) {
-      deliver(JSON.parse(lines.slice(start, end)));
+    for (let end = stringIndexOf(lines, '\n'); end !== -1; end = stringIndexOf(lines, '\n', start)) {
+      deliver(parse(stringSlice(lines, start, end)));
       start = end + 1;
     }
   },
@@ -86,9 +94,9 @@ const advanced = {
   read(id, deliver) {
     const frames = engine.channelTakeFrames(id);
     if (!frames) return;
-    for (let start = 0; start < frames.length; ) {
+    for (let start = 0; start < frames.length;) {
       const end = start + HEADER + frames.readUInt32BE(start);
-      const deserializer = new Deserializer(frames.subarray(start + HEADER, end));
+      const deserializer = new /** @type {any} */ (Deserializer)(frames.subarray(start + HEADER, end));
       start = end;
       deserializer.readHeader();
       deliver(deserializer.readValue());

@@ -10,9 +10,10 @@ const os = require('node:os');
 const { errnoException } = require('../errors');
 const { engine, kinds, on } = require('../native');
 const serialization = require('./serialization');
+const { SafeMap, arrayFilter, arrayPush, arraySplice } = require('../untampered');
 
 /** Open wires by the engine's id. @type {Map<number, Wire>} */
-const open = new Map();
+const open = new SafeMap();
 
 on(kinds.CHANNEL_INPUT, (id) => open.get(id)?.input());
 on(kinds.CHANNEL_WRITTEN, (id, count, errno) => open.get(id)?.written(count, errno));
@@ -29,13 +30,13 @@ on(kinds.CHANNEL_ENDED, (id) => open.get(id)?.ended());
 
 class Wire {
   /**
-   * @param {number} fd of the socket, which the wire owns from now on
+   * @param {() => number} takeFd gives the socket, which the wire owns from then on
    * @param {string} mode 'json' or 'advanced'
    * @param {WireEvents} events
    */
-  constructor(fd, mode, events) {
+  constructor(takeFd, mode, events) {
     const codec = serialization[mode];
-    const id = engine.channelOpen(fd, codec.isAdvanced);
+    const id = engine.channelOpen(takeFd(), codec.isAdvanced);
     if (id < 0) throw errnoException(id, 'open');
     this.id = id;
     this.codec = codec;
@@ -74,7 +75,7 @@ class Wire {
   write(message, fd, callback) {
     const status = this.codec.write(this.id, message, fd);
     if (status === 1) {
-      this.callbacks.push(callback && AsyncResource.bind(callback, 'WRITEWRAP'));
+      arrayPush(this.callbacks, callback && AsyncResource.bind(callback, 'WRITEWRAP'));
       if (this.callbacks.length === 1) this.updateRef();
       return 0;
     }
@@ -87,7 +88,7 @@ class Wire {
    * @returns {{ fd: number, kind: 'tcp' | 'pipe' | 'udp' } | undefined}
    */
   takeHandle() {
-    return engine.channelTakeHandle(this.id) ?? undefined;
+    return /** @type {any} */ (engine.channelTakeHandle(this.id) ?? undefined);
   }
 
   /** @param {boolean} isReferenced @param {boolean} isChoice of the user */
@@ -105,9 +106,10 @@ class Wire {
   close() {
     if (!open.delete(this.id)) return;
     engine.channelClose(this.id);
-    const lost = this.callbacks.filter((callback) => callback !== undefined);
+    const lost = arrayFilter(this.callbacks, (/** @type {any} */ callback) => callback !== undefined);
     this.callbacks = [];
-    for (const callback of lost) process.nextTick(callback, errnoException(-os.constants.errno.ECANCELED, 'write'));
+    for (const callback of lost)
+      process.nextTick(callback, errnoException(-os.constants.errno.ECANCELED, 'write'));
   }
 
   input() {
@@ -122,7 +124,7 @@ class Wire {
 
   /** @param {number} count @param {number} errno */
   written(count, errno) {
-    for (const callback of this.callbacks.splice(0, count)) {
+    for (const callback of arraySplice(this.callbacks, 0, count)) {
       if (callback) process.nextTick(callback, errno === 0 ? null : errnoException(errno, 'write'));
     }
     if (this.callbacks.length > 0) return;

@@ -5,6 +5,7 @@
 // never load rcluster, which go to them over the message channel.
 
 const { handleFromFd } = require('../child_process/handles');
+const { errnoException } = require('../errors');
 const { engine, kinds, on } = require('../native');
 const messages = require('./messages');
 
@@ -92,7 +93,6 @@ function sendConnection(listener, id, fd) {
 
 /** @param {number} listener @param {number} errno */
 function warnOfFailure(listener, errno) {
-  const { errnoException } = require('../errors');
   const { message, code } = errnoException(errno, 'accept');
   const key = listeners.get(listener)?.key;
   process.emitWarning(`${message}: connections to ${key} wait until it works again`, { code });
@@ -105,7 +105,8 @@ function warnOfFailure(listener, errno) {
  */
 function listen(key, options) {
   const listened = engine.clusterListen(options);
-  if (listened.code >= 0) listeners.set(listened.code, { key, kind: listened.kind === 'pipe' ? 'pipe' : 'tcp' });
+  if (listened.code >= 0)
+    listeners.set(listened.code, { key, kind: listened.kind === 'pipe' ? 'pipe' : 'tcp' });
   return listened;
 }
 

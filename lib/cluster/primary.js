@@ -22,7 +22,7 @@ const { disconnect: nodeDisconnect, destroy: nodeDestroy } = Worker.prototype;
 
 /** Tells `disconnect` callbacks that the last worker has gone. */
 const intercom = new EventEmitter();
-/** What the workers listen on. @type {Map<string, Distributed | Shared>} */
+/** What the workers listen on. @type {Map<string, import('./listeners').Listener>} */
 const listeners = new Map();
 /** Workers forked by us; one forked before we were loaded stays Node's. */
 const ours = new WeakSet();
@@ -97,8 +97,8 @@ function fork(env) {
   // The number is known before the exec is, and reading `child.pid` would wait for that.
   if (socket !== undefined) handoff.attach(worker, socket, child._handle?.pid ?? 0);
 
-  worker.on('message', function (/** @type {any} */ message, /** @type {any} */ handle) {
-    cluster.emit('message', this, message, handle);
+  worker.on('message', (/** @type {any} */ message, /** @type {any} */ handle) => {
+    cluster.emit('message', worker, message, handle);
   });
   child.once('exit', (/** @type {any} */ code, /** @type {any} */ signal) => onExit(worker, code, signal));
   child.once('disconnect', () => onDisconnect(worker));
@@ -235,7 +235,7 @@ function queryServer(worker, query) {
   });
 }
 
-/** @param {string} key @param {any} query */
+/** @param {string} key @param {any} query @returns {import('./listeners').Listener} */
 function makeListener(key, query) {
   let { address } = query;
   if (query.port < 0 && typeof address === 'string') {

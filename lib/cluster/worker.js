@@ -38,19 +38,28 @@ function install() {
 
   on(kinds.HANDOFF_CONNECTION, adopt);
   const getServer = cluster._getServer;
-  cluster._getServer = function (/** @type {any} */ server, /** @type {any} */ options, /** @type {any} */ callback) {
+  cluster._getServer = function (
+    /** @type {any} */ server,
+    /** @type {any} */ options,
+    /** @type {any} */ callback,
+  ) {
     if (options.addressType === 'udp4' || options.addressType === 'udp6') {
       return getServer.call(this, server, options, callback);
     }
     const token = nextToken++;
-    return getServer.call(this, server, { ...options, handoff: token }, (/** @type {any} */ err, /** @type {any} */ handle) => {
-      // A handle of its own accepts by itself; only Node's stand-in waits to be given connections.
-      const isStandIn = !err && handle && Object.getPrototypeOf(handle) === Object.prototype;
-      if (isStandIn) register(token, server, handle);
-      callback(err, handle);
-      // Not before Node has made the stand-in the server's.
-      if (isStandIn && entries.has(token)) engine.handoffReady(token);
-    });
+    return getServer.call(
+      this,
+      server,
+      { ...options, handoff: token },
+      (/** @type {any} */ err, /** @type {any} */ handle) => {
+        // A handle of its own accepts by itself; only Node's stand-in waits to be given connections.
+        const isStandIn = !err && handle && Object.getPrototypeOf(handle) === Object.prototype;
+        if (isStandIn) register(token, server, handle);
+        callback(err, handle);
+        // Not before Node has made the stand-in the server's.
+        if (isStandIn && entries.has(token)) engine.handoffReady(token);
+      },
+    );
   };
 }
 

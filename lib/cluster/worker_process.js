@@ -18,7 +18,10 @@ let inspectPortOffset = 1;
 
 /** @param {string[]} execArgv */
 function isUsingInspector(execArgv) {
-  return execArgv.some((arg) => INSPECT_ARGUMENT.test(arg)) || INSPECT_ARGUMENT.test(process.env.NODE_OPTIONS ?? '');
+  return (
+    execArgv.some((arg) => INSPECT_ARGUMENT.test(arg)) ||
+    INSPECT_ARGUMENT.test(process.env.NODE_OPTIONS ?? '')
+  );
 }
 
 /** @param {number | (() => number) | undefined} inspectPort */
@@ -35,8 +38,11 @@ function getInspectPort(inspectPort) {
 
 /** @param {any} port */
 function validatePort(port) {
-  const isNumeric = typeof port === 'number' || (typeof port === 'string' && port.trim() !== '');
-  if (!isNumeric || +port !== +port >>> 0 || port > MAX_PORT) throw codedError('ERR_SOCKET_BAD_PORT', 'Port', port);
+  const isText = typeof port === 'string' && port.trim() !== '';
+  const number = isText || typeof port === 'number' ? Number(port) : NaN;
+  if (!Number.isInteger(number) || number < 0 || number > MAX_PORT) {
+    throw codedError('ERR_SOCKET_BAD_PORT', 'Port', port);
+  }
 }
 
 /**
@@ -71,7 +77,6 @@ function start(settings, id, env) {
       stdio: settings.stdio,
       gid: settings.gid,
       uid: settings.uid,
-      // @ts-expect-error: between our own modules only.
       [kExtraFds]: socket === undefined ? [] : [socket.fd],
     });
     return { child, socket };

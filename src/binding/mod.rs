@@ -18,7 +18,7 @@ use napi::bindgen_prelude::{FnArgs, Function, FunctionRef};
 use napi::{Env, JsValue};
 use napi_derive::napi;
 
-use crate::sys::node::CallbackContext;
+use crate::sys::node::{CallbackContext, Handle};
 use crate::sys::pidfd::Usage;
 use crate::sys::uv;
 
@@ -73,12 +73,12 @@ impl State {
         let _ = self.env.run_in_scope(|| {
             let env = &self.env;
             let args = [
-                env.create_uint32(kind as u32)?.raw().cast(),
-                env.create_uint32(id)?.raw().cast(),
-                env.create_int32(a)?.raw().cast(),
-                env.create_int32(b)?.raw().cast(),
+                Handle::new(env.create_uint32(kind as u32)?.raw().cast()),
+                Handle::new(env.create_uint32(id)?.raw().cast()),
+                Handle::new(env.create_int32(a)?.raw().cast()),
+                Handle::new(env.create_int32(b)?.raw().cast()),
             ];
-            self.context.call(self.sink.borrow_back(env)?.raw().cast(), &args);
+            self.context.call(Handle::new(self.sink.borrow_back(env)?.raw().cast()), &args);
             Ok(())
         });
     }
@@ -101,13 +101,14 @@ pub struct Engine {
 #[napi]
 impl Engine {
     /// Makes the engine; every event is delivered as `sink(kind, id, a, b)`.
-    #[napi(constructor)]
+    #[napi(constructor, ts_args_type = "sink: (kind: number, id: number, a: number, b: number) => void")]
     pub fn new(env: Env, sink: Function<SinkArgs, ()>) -> napi::Result<Self> {
         let uv_loop = uv::Loop::new(env.get_uv_event_loop()?.cast());
         let name = env.create_string("rcluster")?;
-        let context = CallbackContext::new(env.raw().cast(), name.raw().cast()).ok_or_else(|| {
-            napi::Error::from_reason("this host does not export Node-API's callback scopes")
-        })?;
+        let context = CallbackContext::new(Handle::new(env.raw().cast()), Handle::new(name.raw().cast()))
+            .ok_or_else(|| {
+                napi::Error::from_reason("this host does not export Node-API's callback scopes")
+            })?;
         let sink = sink.create_ref()?;
         let state = Rc::new(State {
             env,

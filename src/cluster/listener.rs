@@ -302,6 +302,17 @@ mod tests {
     }
 
     #[test]
+    fn the_backlog_asked_for_is_the_kernels() {
+        let options = Options { backlog: 1, ..Options::default() };
+        let bound = listen_on(&tcp("127.0.0.1", 0), options).unwrap();
+        let address = bound.address().unwrap();
+        let timeout = std::time::Duration::from_millis(100);
+        let clients: Vec<_> = (0..5).map(|_| TcpStream::connect_timeout(&address, timeout)).collect();
+        // One more than asked for, as the kernel counts.
+        assert_eq!(clients.iter().filter(|client| client.is_ok()).count(), 2);
+    }
+
+    #[test]
     fn an_abstract_name_leaves_nothing_behind() {
         let name = format!("\0rcluster-listener-{}", std::process::id());
         let bound = listen_on(&Endpoint::Path(name.into_bytes()), Options::default()).unwrap();

@@ -13,5 +13,6 @@ pub mod scm;
 pub mod shared;
 mod signals;
 pub mod socket;
+pub mod thread;
 pub mod uv;
 pub mod wake;

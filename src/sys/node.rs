@@ -47,6 +47,18 @@ fn symbols() -> Option<&'static Symbols> {
     SYMBOLS.get_or_init(Symbols::load).as_ref()
 }
 
+/// A handle of Node-API as a raw pointer: an environment or a JS value, live while its scope is open.
+#[derive(Debug, Clone, Copy)]
+#[repr(transparent)]
+pub struct Handle(*mut c_void);
+
+impl Handle {
+    /// Wraps what Node-API gave.
+    pub fn new(raw: *mut c_void) -> Self {
+        Self(raw)
+    }
+}
+
 /// The async context of one environment's events.
 #[derive(Debug)]
 pub struct CallbackContext {
@@ -58,11 +70,11 @@ impl CallbackContext {
     /// Makes the context; `env` is the `napi_env` of this thread and `name` a live JS string handle.
     ///
     /// `None` where the host is not Node or refuses.
-    pub fn new(env: *mut c_void, name: *mut c_void) -> Option<Self> {
+    pub fn new(env: Handle, name: Handle) -> Option<Self> {
         let mut context = ptr::null_mut();
         // SAFETY: `env` and `name` are live handles of this thread; `context` is written on success only.
-        let status = unsafe { (symbols()?.async_init)(env, ptr::null_mut(), name, &mut context) };
-        (status == NAPI_OK).then_some(Self { env, context })
+        let status = unsafe { (symbols()?.async_init)(env.0, ptr::null_mut(), name.0, &mut context) };
+        (status == NAPI_OK).then_some(Self { env: env.0, context })
     }
 
     /// Calls a JS function as the loop calls one: ticks and microtasks follow when it returns. What it throws
@@ -70,7 +82,7 @@ impl CallbackContext {
     ///
     /// A handle scope must be open, and `function` and `args` be live handles in it. Does nothing where JS cannot
     /// run any more: in a worker thread that is being terminated, say.
-    pub fn call(&self, function: *mut c_void, args: &[*mut c_void]) {
+    pub fn call(&self, function: Handle, args: &[Handle]) {
         let Some(symbols) = symbols() else { return };
         let mut scope = ptr::null_mut();
         // SAFETY: `env` and `context` come from `new` on this thread and live as long as the environment; the
@@ -81,8 +93,9 @@ impl CallbackContext {
             }
             let (mut receiver, mut result, mut thrown) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
             if (symbols.get_undefined)(self.env, &mut receiver) == NAPI_OK {
+                let args_start = args.as_ptr().cast();
                 let status =
-                    (symbols.call)(self.env, receiver, function, args.len(), args.as_ptr(), &mut result);
+                    (symbols.call)(self.env, receiver, function.0, args.len(), args_start, &mut result);
                 if status == NAPI_PENDING_EXCEPTION
                     && (symbols.take_exception)(self.env, &mut thrown) == NAPI_OK
                 {

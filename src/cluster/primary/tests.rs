@@ -133,7 +133,6 @@ fn what_a_worker_has_not_taken_goes_to_others_in_order_when_it_goes() {
 #[test]
 fn the_end_of_a_process_is_seen_without_being_told() {
     let mut stage = Stage::new(1);
-    #[expect(clippy::disallowed_methods, reason = "a process to end, not one to serve")]
     let mut process = std::process::Command::new("/bin/sleep").arg("100").spawn().unwrap();
     stage.primary.watch_worker(stage.workers[0].0, process.id() as i32).unwrap();
     let _clients: Vec<_> = (0..3).map(|name| stage.connect(name)).collect();
@@ -235,4 +234,15 @@ fn a_closed_listener_frees_its_port_at_once_and_closes_what_waits() {
     client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     // End of file, or a reset as its byte was never read.
     assert!(!matches!(client.read(&mut [0]), Ok(1..)));
+}
+
+#[test]
+fn what_a_worker_has_not_taken_is_taken_back_after_it_has_left() {
+    let stage = Stage::new(2);
+    let _clients: Vec<_> = (0..6).map(|name| stage.connect(name)).collect();
+    assert_eq!(stage.take(1, 3), [1, 3, 5]);
+    let worker = stage.workers[0].0;
+    stage.primary.leave(stage.listening.id(), worker);
+    stage.primary.take_back(worker);
+    assert_eq!(stage.take(1, 3), [0, 2, 4]);
 }

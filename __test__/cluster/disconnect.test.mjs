@@ -1,0 +1,84 @@
+import { once } from 'node:events';
+import net from 'node:net';
+
+import { afterEach, describe, expect, test } from 'vitest';
+
+import { call, cluster, endAll, greeted, listenAll, startWorker, startWorkers } from '../helpers/cluster.mjs';
+
+afterEach(endAll);
+
+/** The names of the cluster's events about a worker from now on, in order. */
+function record(worker) {
+  const events = [];
+  for (const name of ['fork', 'online', 'listening', 'disconnect', 'exit']) {
+    cluster.on(name, (which) => which === worker && events.push(name));
+  }
+  return events;
+}
+
+describe.each([
+  ['that load rcluster', false],
+  ["on Node's own cluster", true],
+])('workers %s', (_, stock) => {
+  test('close their servers, end, and free the port', async () => {
+    const workers = await startWorkers(2, { stock });
+    const port = await listenAll(workers);
+    const exits = workers.map((worker) => once(worker, 'exit'));
+    await new Promise((resolve) => cluster.disconnect(resolve));
+    expect(await Promise.all(exits)).toEqual([
+      [0, null],
+      [0, null],
+    ]);
+    expect(workers.map(({ exitedAfterDisconnect }) => exitedAfterDisconnect)).toEqual([true, true]);
+    expect(cluster.workers).toEqual({});
+    const server = net.createServer().listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  test('leave the list at once and keep the connections they have', async () => {
+    const worker = await startWorker({ stock });
+    const port = await listenAll([worker], 'hold');
+    const { socket } = await greeted(port);
+    const events = record(worker);
+    worker.disconnect();
+    expect(cluster.workers[worker.id]).toBeUndefined();
+    expect(worker.exitedAfterDisconnect).toBe(true);
+    expect(worker.isConnected()).toBe(true);
+    const refused = net.connect(port, '127.0.0.1');
+    expect((await once(refused, 'error'))[0].code).toBe('ECONNREFUSED');
+    // Its end waits for the connection.
+    expect(events).toEqual([]);
+    socket.end();
+    await once(worker, 'exit');
+    expect(events.sort()).toEqual(['disconnect', 'exit']);
+  });
+
+  test('that end by themselves did not exit after a disconnect', async () => {
+    const worker = await startWorker({ stock });
+    await listenAll([worker]);
+    void call(worker, 'exit', 7);
+    const [code, signal] = await once(worker, 'exit');
+    expect([code, signal, worker.exitedAfterDisconnect]).toEqual([7, null, false]);
+    expect(worker.isDead()).toBe(true);
+  });
+});
+
+test('a worker is killed by the signal that is asked for', async () => {
+  const worker = await startWorker();
+  worker.kill('SIGINT');
+  expect(await once(worker, 'exit')).toEqual([null, 'SIGINT']);
+  expect(worker.exitedAfterDisconnect).toBe(false);
+});
+
+test('disconnect() without workers calls back, not at once', async () => {
+  let isCalled = false;
+  const called = new Promise((resolve) =>
+    cluster.disconnect(() => {
+      isCalled = true;
+      resolve();
+    }),
+  );
+  expect(isCalled).toBe(false);
+  await called;
+});

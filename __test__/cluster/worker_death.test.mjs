@@ -1,0 +1,109 @@
+import { once } from 'node:events';
+import net from 'node:net';
+
+import { afterEach, expect, test } from 'vitest';
+
+import {
+  call,
+  endAll,
+  greeted,
+  greeting,
+  listenAll,
+  startWorker,
+  startWorkers,
+} from '../helpers/cluster.mjs';
+import { sleep, waitFor } from '../helpers/wait.mjs';
+
+const ROUNDS = Number(process.env.RCLUSTER_TEST_ROUNDS ?? 3);
+
+afterEach(endAll);
+
+test('connections waiting for a worker that is killed go to another', async () => {
+  const [stuck, other] = await startWorkers(2);
+  const port = await listenAll([stuck, other]);
+  stuck.process.kill('SIGSTOP');
+  const takers = Array.from({ length: 20 }, () => greeted(port));
+  // Every second one waits for the worker that is stopped.
+  const settled = await Promise.race([Promise.all(takers), sleep(300)]);
+  expect(settled).toBeUndefined();
+  stuck.process.kill('SIGKILL');
+  const ids = (await Promise.all(takers)).map(({ id }) => id);
+  expect(new Set(ids)).toEqual(new Set([other.id]));
+});
+
+test('connections waiting for a worker that is told to disconnect go to another', async () => {
+  const [stuck, other] = await startWorkers(2);
+  const port = await listenAll([stuck, other]);
+  stuck.process.kill('SIGSTOP');
+  const takers = Array.from({ length: 20 }, () => greeted(port));
+  await sleep(100);
+  stuck.disconnect();
+  const ids = (await Promise.all(takers)).map(({ id }) => id);
+  expect(new Set(ids)).toEqual(new Set([other.id]));
+  const exit = once(stuck, 'exit');
+  stuck.process.kill('SIGCONT');
+  await exit;
+});
+
+test('only what a killed worker had taken is lost, round after round, under load', async () => {
+  const steady = await startWorker();
+  const port = await listenAll([steady], 'hold');
+  for (let round = 0; round < ROUNDS; round++) {
+    const victim = await startWorker();
+    await listenAll([victim], 'hold');
+    await call(victim, 'dieAfter', 20 + round);
+    const exit = once(victim, 'exit');
+    const ids = await Promise.all(
+      Array.from({ length: 200 }, async () => {
+        const { id, socket } = await greeted(port);
+        socket.on('error', () => {});
+        return id;
+      }),
+    );
+    await exit;
+    expect(ids.filter((id) => id === victim.id).length).toBeGreaterThanOrEqual(20);
+    expect(ids.filter((id) => id === steady.id).length).toBeGreaterThanOrEqual(100);
+  }
+}, 40_000);
+
+test('a killed stock worker does not take the connection with it that it was sent', async () => {
+  const [stuck, other] = await startWorkers(2, { stock: true });
+  const port = await listenAll([stuck, other]);
+  stuck.process.kill('SIGSTOP');
+  const takers = Array.from({ length: 4 }, () => greeted(port));
+  await sleep(100);
+  stuck.process.kill('SIGKILL');
+  const ids = (await Promise.all(takers)).map(({ id }) => id);
+  expect(new Set(ids)).toEqual(new Set([other.id]));
+});
+
+test('what waits when the last worker goes is closed, and the port is free', async () => {
+  const worker = await startWorker();
+  const port = await listenAll([worker]);
+  worker.process.kill('SIGSTOP');
+  const socket = net.connect(port, '127.0.0.1');
+  const greetingLost = expect(greeting(socket)).rejects.toThrow();
+  await once(socket, 'connect');
+  worker.process.kill('SIGKILL');
+  await once(worker, 'exit');
+  await greetingLost;
+  const server = net.createServer().listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  await new Promise((resolve) => server.close(resolve));
+});
+
+test('a worker that is stopped does not hold up the others', async () => {
+  const [stuck, other] = await startWorkers(2);
+  const port = await listenAll([stuck, other]);
+  stuck.process.kill('SIGSTOP');
+  let answered = 0;
+  // Some wait for the one that is stopped, until its socket is full.
+  for (let i = 0; i < 100; i++)
+    void greeted(port).then(
+      () => answered++,
+      () => {},
+    );
+  await waitFor(() => answered >= 60);
+  stuck.process.kill('SIGCONT');
+  await waitFor(() => answered === 100);
+});

@@ -1,0 +1,56 @@
+// @ts-check
+'use strict';
+
+// Node's own child_process, where the engine does not run. What only the engine can do is refused, not ignored: a
+// child without the limits that were asked for is worse than none.
+
+const nodeChildProcess = require('node:child_process');
+const { promisify } = require('node:util');
+
+const { unsupported } = require('../platform');
+const { extraOptions } = require('./extras');
+
+/**
+ * The same function, but for the options that Node has not.
+ * @param {any} callee
+ */
+function refusingExtras(callee) {
+  /** @this {any} @param {any[]} args */
+  function wrapped(...args) {
+    for (const options of args) {
+      if (typeof options !== 'object' || options === null || Array.isArray(options)) continue;
+      const name = extraOptions.find((option) => options[option] !== undefined && options[option] !== null);
+      if (name !== undefined) throw unsupported(`options.${name}`);
+    }
+    return Reflect.apply(callee, this, args);
+  }
+  const properties = Object.getOwnPropertyDescriptors(callee);
+  const custom = /** @type {any} */ (promisify.custom);
+  const promised = properties[custom];
+  // A promisified function is its own promisified form.
+  if (promised && promised.value !== callee) promised.value = refusingExtras(promised.value);
+  else delete properties[custom];
+  return Object.defineProperties(wrapped, properties);
+}
+
+/** @param {string} name */
+function missingMethod(name) {
+  return {
+    value: () => {
+      throw unsupported(`child.${name}()`);
+    },
+    writable: true,
+    configurable: true,
+  };
+}
+
+Object.defineProperties(nodeChildProcess.ChildProcess.prototype, {
+  killTree: missingMethod('killTree'),
+  resourceUsage: missingMethod('resourceUsage'),
+});
+
+/** @type {Record<string, any>} */
+module.exports = { ...nodeChildProcess };
+for (const name of ['exec', 'execFile', 'execFileSync', 'execSync', 'fork', 'spawn', 'spawnSync']) {
+  module.exports[name] = refusingExtras(module.exports[name]);
+}
