@@ -7,7 +7,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI32;
 
-use super::node::lookup;
+use super::node::{Handle, lookup};
 
 type Finalize = unsafe extern "C" fn(*mut c_void, *mut c_void, *mut c_void);
 type CreateExternal =
@@ -23,7 +23,7 @@ pub fn cells(len: usize) -> Cells {
 
 /// Shows `cells` to JavaScript as an `ArrayBuffer`, which keeps them alive: a `napi_value`, or `None` where the
 /// host allows no such thing. `env` is the `napi_env` of this thread, with a handle scope open.
-pub fn expose(env: *mut c_void, cells: Cells) -> Option<*mut c_void> {
+pub fn expose(env: Handle, cells: Cells) -> Option<*mut c_void> {
     let symbol = lookup(c"napi_create_external_arraybuffer")?;
     // SAFETY: the type repeats js_native_api.h, which is ABI stable.
     let create = unsafe { std::mem::transmute::<*mut c_void, CreateExternal>(symbol) };
@@ -33,7 +33,7 @@ pub fn expose(env: *mut c_void, cells: Cells) -> Option<*mut c_void> {
     let mut value = ptr::null_mut();
     // SAFETY: the memory belongs to the Arc in `hint`, which lives until `finalize`; atomics may be written
     // through a shared reference; `value` is written on success only.
-    let status = unsafe { create(env, data, bytes, finalize, hint, &mut value) };
+    let status = unsafe { create(env.0, data, bytes, finalize, hint, &mut value) };
     if status == 0 {
         return Some(value);
     }

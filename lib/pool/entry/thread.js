@@ -23,7 +23,8 @@ const protocol = require('../protocol');
 const { isMovable, transferableSymbol, valueSymbol } = require('../symbols');
 const { loadHandler, noHandler } = require('./handler');
 
-const { CLAIMED, CLONE, COLUMNS, EMPTY, ENCODING, EXCLUSIVE, JSON_TEXT, PORT, STRIDE, TAKEN, TEXT, THROWN } = protocol;
+const { CLAIMED, CLONE, COLUMNS, EMPTY, ENCODING, EXCLUSIVE, JSON_TEXT, PORT, STRIDE, TAKEN, TEXT, THROWN } =
+  protocol;
 
 /** For how long tasks run before timers and sockets get their turn. */
 const SLICE_MS = 5;
@@ -108,7 +109,8 @@ async function serve() {
     const id = table[at + 1];
     const handler = handlers[table[at + 2]];
     if (encoding === TEXT) value = engine.poolPayload(slot, true);
-    else if (encoding === COLUMNS) value = fromColumns(/** @type {string} */ (engine.poolPayload(slot, true)));
+    else if (encoding === COLUMNS)
+      value = fromColumns(/** @type {string} */ (engine.poolPayload(slot, true)));
     else if (encoding === CLONE) value = decodeClone(/** @type {Buffer} */ (engine.poolPayload(slot, false)));
     running++;
     isAlone = isExclusive;

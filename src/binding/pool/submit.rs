@@ -16,6 +16,7 @@ use crate::binding::{Engine, Kind, State};
 use crate::pool::dispatch::{Cancelled, Pool};
 use crate::pool::hub::Hub;
 use crate::pool::task::{ENCODING, JSON, Payload, Task, TaskId};
+use crate::sys::node::Handle;
 use crate::sys::shared::{self, Cells};
 use crate::sys::uv::Poll;
 use crate::sys::wake::Wake;
@@ -122,7 +123,7 @@ impl Engine {
     #[napi(ts_return_type = "ArrayBuffer | null")]
     pub fn pool_cells(&self, env: &Env) -> Option<Object<'_>> {
         let end = self.state.pools.hub.borrow().clone()?;
-        let raw = shared::expose(env.raw().cast(), end.cells.clone())?;
+        let raw = shared::expose(Handle::new(env.raw().cast()), end.cells.clone())?;
         Some(Object::from_raw(env.raw(), raw.cast()))
     }
 

@@ -14,6 +14,7 @@ use crate::binding::{Engine, Kind, State};
 use crate::pool::dispatch::Pool;
 use crate::pool::table::Table;
 use crate::pool::task::{Payload, ThreadId};
+use crate::sys::node::Handle;
 use crate::sys::shared;
 use crate::sys::uv::Poll;
 use crate::sys::wake::Wake;
@@ -54,7 +55,7 @@ impl Engine {
     #[napi(ts_return_type = "ArrayBuffer | null")]
     pub fn pool_join(&self, env: &Env, pool: u32, thread: u32) -> Option<Object<'_>> {
         let (seat, table) = SeatEnd::open(&self.state, pool, thread).ok()?;
-        let raw = shared::expose(env.raw().cast(), table.cells())?;
+        let raw = shared::expose(Handle::new(env.raw().cast()), table.cells())?;
         *self.state.pools.seat.borrow_mut() = Some(seat);
         Some(Object::from_raw(env.raw(), raw.cast()))
     }
