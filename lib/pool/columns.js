@@ -49,7 +49,7 @@ function fromColumns(text) {
   const width = names.length;
   const rows = new Array(values.length / width);
   // A copy has its shape from the start; adding properties would go through one shape for each.
-  const template = Object.fromEntries(names.map((name) => [name, undefined]));
+  const template = Object.fromEntries(names.map((/** @type {string} */ name) => [name, undefined]));
   for (let row = 0, at = 0; row < rows.length; row++) {
     /** @type {any} */
     const object = { ...template };

@@ -13,7 +13,7 @@ const { CLONE, COLUMNS, ENCODING, JSON_TEXT, PORT, TEXT, THROWN, UNCLONEABLE } =
 /** Numbers of a completion. As in src/binding/pool/submit.rs. */
 const FIELDS = 4;
 
-/** @type {Map<number, import('./task').Task>} */
+/** @type {Map<number, InstanceType<typeof import('./task').Task>>} */
 const tasks = new Map();
 
 /** Pools that have threads, by number. @type {Map<number, any>} */
@@ -66,13 +66,17 @@ function readCompletions() {
   if (tasks.size === 0) engine.poolSetRef(false);
 }
 
-/** The next result that a thread has posted: they come in the order of their completions. */
+/**
+ * The next result that a thread has posted: they come in the order of their completions.
+ * @param {any} pool
+ * @param {number} thread
+ */
 function fromPort(pool, thread) {
   const port = pool?.portOf(thread);
   return port && receiveMessageOnPort(port)?.message[1];
 }
 
-/** The error of a clone that failed in a thread. */
+/** The error of a clone that failed in a thread. @param {any} error */
 function cloneError({ message, name, stack }) {
   return Object.defineProperty(new DOMException(message, name), 'stack', {
     value: stack,
@@ -81,13 +85,13 @@ function cloneError({ message, name, stack }) {
   });
 }
 
-/** @param {import('./task').Task} task */
+/** @param {InstanceType<typeof import('./task').Task>} task */
 function add(task) {
   if (tasks.size === 0) engine.poolSetRef(true);
   tasks.set(task.taskId, task);
 }
 
-/** A task that ends some other way. @param {import('./task').Task} task */
+/** A task that ends some other way. @param {InstanceType<typeof import('./task').Task>} task */
 function remove(task) {
   if (tasks.delete(task.taskId) && tasks.size === 0) engine.poolSetRef(false);
 }

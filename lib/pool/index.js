@@ -18,8 +18,9 @@ const { ThreadPool } = require('./thread_pool');
 const NO_OPTIONS = Object.freeze(Object.create(null));
 
 class Pool extends EventEmitterAsyncResource {
-  /** @type {ThreadPool} */
+  /** @type {InstanceType<typeof ThreadPool>} */
   #pool;
+  /** @type {any} */
   #histogram = null;
 
   /** @param {any} [options] */
@@ -56,7 +57,9 @@ class Pool extends EventEmitterAsyncResource {
    */
   async map(iterable, { concurrency = this.#pool.capacity * 2, ...options } = {}) {
     if (!(concurrency >= 1)) throw new TypeError('concurrency argument must be a positive integer');
-    const iterator = iterable?.[Symbol.asyncIterator]?.() ?? iterable?.[Symbol.iterator]?.();
+    const iterator =
+      /** @type {any} */ (iterable)?.[Symbol.asyncIterator]?.() ??
+      /** @type {any} */ (iterable)?.[Symbol.iterator]?.();
     if (iterator === undefined) throw new TypeError('iterable argument must be iterable');
     /** @type {any[]} */
     const results = [];
@@ -167,6 +170,9 @@ class Pool extends EventEmitterAsyncResource {
   /** How long tasks ran and waited, in milliseconds. */
   get histogram() {
     const pool = this.#pool;
+    /**
+     * @param {boolean} ofWaiting
+     */
     const figures = (ofWaiting) =>
       pool.options.recordTiming
         ? summaryOfFigures(engine.poolHistogram(pool.id, ofWaiting, percentiles))

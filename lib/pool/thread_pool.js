@@ -92,18 +92,26 @@ class ThreadPool {
   #addThread() {
     const Handle =
       this.options.runtime === 'process' ? require('./runtime/process_handle').ProcessHandle : ThreadHandle;
+    /** @type {any} */
     const handle = new Handle(this.options, this.id);
     this.counters.threadsStarted++;
     completions.pools.set(this.id, this);
     this.handles.set(handle.number, handle);
-    handle.worker.on('message', (message) => this.#owner.emit('message', message));
-    handle.worker.on('error', (error) => this.#onThreadEnd(handle, error, null));
-    handle.worker.on('exit', (code, signal) => this.#onThreadEnd(handle, undefined, code, signal));
+    handle.worker.on('message', (/** @type {any} */ message) => this.#owner.emit('message', message));
+    handle.worker.on('error', (/** @type {any} */ error) => this.#onThreadEnd(handle, error, null, null));
+    handle.worker.on('exit', (/** @type {any} */ code, /** @type {any} */ signal) =>
+      this.#onThreadEnd(handle, undefined, code, signal),
+    );
     // After the listeners: one for messages makes a Worker keep the process alive.
     handle.worker.unref();
     if (this.options.runtime === 'process') {
-      handle.onNews = (kind, id) => this.onNews(kind, handle.number, id);
-      handle.onCompletion = (task, isError, result) => {
+      handle.onNews = (/** @type {number} */ kind, /** @type {number} */ id) =>
+        this.onNews(kind, handle.number, id);
+      handle.onCompletion = (
+        /** @type {any} */ task,
+        /** @type {boolean} */ isError,
+        /** @type {any} */ result,
+      ) => {
         completions.remove(task);
         this.onCompletion(task, handle.number, isError, result);
         this.afterCompletions();
@@ -120,6 +128,9 @@ class ThreadPool {
     return handle;
   }
 
+  /**
+   * @param {any} handle
+   */
   #markReady(handle) {
     handle.isReady = true;
     this.readyCount++;
@@ -135,7 +146,10 @@ class ThreadPool {
     return this.handles.get(number)?.port;
   }
 
-  /** Takes a thread out and ends it. Returns the tasks that it had begun, or was given for itself. */
+  /**
+   * Takes a thread out and ends it. Returns the tasks that it had begun, or was given for itself.
+   * @param {any} handle
+   */
   #removeThread(handle) {
     if (handle.isDestroyed) return [];
     // What it has handed back is done.
@@ -149,12 +163,21 @@ class ThreadPool {
     return lost;
   }
 
-  /** Ends a thread whose tasks nobody waits for, or whose tasks may not go on. */
+  /**
+   * Ends a thread whose tasks nobody waits for, or whose tasks may not go on.
+   * @param {any} handle
+   */
   #terminate(handle) {
     for (const task of this.#removeThread(handle)) this.#settle(task, true, Errors.threadTermination());
   }
 
-  /** A thread has ended by itself, or is about to. */
+  /**
+   * A thread has ended by itself, or is about to.
+   * @param {any} handle
+   * @param {any} error
+   * @param {any} exitCode
+   * @param {any} signal
+   */
   #onThreadEnd(handle, error, exitCode, signal) {
     if (handle.isDestroyed) {
       return;
@@ -182,7 +205,10 @@ class ThreadPool {
     this.afterCompletions();
   }
 
-  /** Tasks that wait need a thread, or an end. */
+  /**
+   * Tasks that wait need a thread, or an end.
+   * @param {any} error
+   */
   #keepWorking(error) {
     this.scheduler.flush();
     if (this.#isDestroying || this.scheduler.queued === 0) return;
@@ -190,7 +216,12 @@ class ThreadPool {
     for (const task of this.scheduler.withdraw(Infinity)) this.#settle(task, true, error);
   }
 
-  /** What a thread says about itself, or asks for. */
+  /**
+   * What a thread says about itself, or asks for.
+   * @param {number} kind
+   * @param {number} thread
+   * @param {number} taskId
+   */
   onNews(kind, thread, taskId) {
     const handle = this.handles.get(thread);
     if (handle === undefined) return;
@@ -229,7 +260,10 @@ class ThreadPool {
     }
   }
 
-  /** Removes a thread beyond the minimum when it has had nothing to do for long enough. */
+  /**
+   * Removes a thread beyond the minimum when it has had nothing to do for long enough.
+   * @param {any} handle
+   */
   #watchIdle(handle) {
     const { idleTimeout, minThreads } = this.options;
     if (idleTimeout === Infinity || handle.idleTimer !== null || this.handles.size <= minThreads) return;
@@ -243,11 +277,15 @@ class ThreadPool {
     }, idleTimeout).unref();
   }
 
-  /** Replaces a thread: the new one first. */
+  /**
+   * Replaces a thread: the new one first.
+   * @param {any} handle
+   */
   #recycle(handle) {
     if (handle.isLeaving || handle.isDestroyed || this.#isClosing || this.#isDestroying) return;
     handle.isLeaving = true;
     this.counters.threadsRecycled++;
+    /** @type {any} */
     const replacement = this.#addThread();
     replacement.onReady = () => {
       replacement.onReady = undefined;
@@ -255,6 +293,9 @@ class ThreadPool {
     };
   }
 
+  /**
+   * @param {any} handle
+   */
   #checkWear(handle) {
     const { recycle } = this.options;
     if (recycle === undefined || handle.isLeaving) return;
@@ -308,7 +349,11 @@ class ThreadPool {
     return maxQueue <= 0 && this.#pendingCapacity === 0 ? Errors.noTaskQueueAvailable() : undefined;
   }
 
-  /** The number by which tasks name what runs them. */
+  /**
+   * The number by which tasks name what runs them.
+   * @param {string} name
+   * @param {string} filename
+   */
   #handlerOf(name, filename) {
     const key = `${name}\0${filename ? pathOf(filename) : ''}`;
     let handler = this.#handlers.get(key);
@@ -319,9 +364,15 @@ class ThreadPool {
     return handler;
   }
 
-  /** Ends a task early on a signal, or after a time. */
+  /**
+   * Ends a task early on a signal, or after a time.
+   * @param {any} task
+   * @param {any} signal
+   * @param {any} timeout
+   */
   #watch(task, signal, timeout) {
     task.isAbortable = true;
+    /** @type {(() => void)[]} */
     const cleaners = [];
     if (signal != null) {
       cleaners.push(
@@ -341,6 +392,10 @@ class ThreadPool {
     task.cleanUp = () => cleaners.forEach((clean) => clean());
   }
 
+  /**
+   * @param {any} task
+   * @param {any} error
+   */
   #abort(task, error) {
     // First, so that it is this error and not that of the thread's end.
     task.reject(error);
@@ -356,7 +411,11 @@ class ThreadPool {
     this.afterCompletions();
   }
 
-  /** A task that cannot be handed over. */
+  /**
+   * A task that cannot be handed over.
+   * @param {any} task
+   * @param {any} error
+   */
   fail(task, error) {
     completions.remove(task);
     this.scheduler.completed(task);
@@ -364,6 +423,12 @@ class ThreadPool {
     this.#scheduleDrain();
   }
 
+  /**
+   * @param {any} task
+   * @param {number} thread
+   * @param {boolean} isError
+   * @param {any} result
+   */
   onCompletion(task, thread, isError, result) {
     const handle = this.handles.get(thread);
     if (handle !== undefined) {
@@ -380,10 +445,18 @@ class ThreadPool {
     this.#settle(task, isError, result);
   }
 
+  /**
+   * @param {number} milliseconds
+   */
   recordWait(milliseconds) {
     if (this.options.recordTiming) engine.poolRecord(this.id, true, milliseconds * 1000);
   }
 
+  /**
+   * @param {any} task
+   * @param {boolean} isError
+   * @param {any} result
+   */
   #settle(task, isError, result) {
     this.completed++;
     if (isError) this.counters.failed++;
@@ -419,7 +492,11 @@ class ThreadPool {
     });
   }
 
-  /** Runs a task on every thread. */
+  /**
+   * Runs a task on every thread.
+   * @param {any} value
+   * @param {any} options
+   */
   broadcast(value, options) {
     const filename = options.filename ?? this.options.filename;
     const name = options.name ?? this.options.name;
@@ -495,7 +572,10 @@ class ThreadPool {
 
   // --- Looking at it ---
 
-  /** What users, and load balancers, see of a thread. */
+  /**
+   * What users, and load balancers, see of a thread.
+   * @param {any} handle
+   */
   interfaceOf(handle) {
     const { scheduler } = this;
     return {
@@ -537,7 +617,12 @@ class ThreadPool {
   }
 }
 
-/** Says in an uncaught error of a thread where it happened, without changing what users compare. */
+/**
+ * Says in an uncaught error of a thread where it happened, without changing what users compare.
+ * @param {any} error
+ * @param {number} threadId
+ * @param {number} taskId
+ */
 function withThread(error, threadId, taskId) {
   if (typeof error === 'object' && error !== null && Object.isExtensible(error)) {
     Object.defineProperties(error, {

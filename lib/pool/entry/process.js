@@ -43,6 +43,10 @@ async function run({ task, value, filename, name }) {
   }
 }
 
+/**
+ * @param {string} filename
+ * @param {string} name
+ */
 function handlerOf(filename, name) {
   const key = JSON.stringify([filename, name]);
   let handler = handlers.get(key);
@@ -56,7 +60,10 @@ function handlerOf(filename, name) {
   return handler;
 }
 
-/** Marked, so that what user code sends by `process.send` is told apart. */
+/**
+ * Marked, so that what user code sends by `process.send` is told apart.
+ * @param {any} message
+ */
 function send(message) {
   process.send?.({ rclusterPool: message });
 }

@@ -32,7 +32,8 @@ const SLICE_MS = 5;
 /** How often, in tasks, a thread looks at its heap. */
 const HEAP_EVERY = 16;
 
-const NOTHING = Object.freeze([]);
+/** @type {any[]} */
+const NOTHING = [];
 
 const { performance } = globalThis;
 
@@ -161,7 +162,13 @@ function refill() {
   return count > 0;
 }
 
-/** A task beside others: this one goes on when its promise is settled. */
+/**
+ * A task beside others: this one goes on when its promise is settled.
+ * @param {number} slot
+ * @param {number} id
+ * @param {number} started
+ * @param {any} promise
+ */
 async function settleLater(slot, id, started, promise) {
   let result;
   let isThrown = false;
@@ -177,7 +184,14 @@ async function settleLater(slot, id, started, promise) {
   serve();
 }
 
-/** A task whose function is not loaded yet, or whose value comes by message. */
+/**
+ * A task whose function is not loaded yet, or whose value comes by message.
+ * @param {number} slot
+ * @param {number} id
+ * @param {number} kind
+ * @param {number} handlerId
+ * @param {any} value
+ */
 async function runLate(slot, id, kind, handlerId, value) {
   let started = 0;
   let result;
@@ -205,7 +219,11 @@ async function runLate(slot, id, kind, handlerId, value) {
   if (limit > 1) serve();
 }
 
-/** @returns {any[] | Promise<any[]>} */
+/**
+ * @returns {any[] | Promise<any[]>}
+ * @param {number} id
+ * @param {number} kind
+ */
 function messageOf(id, kind) {
   receive();
   const message = messages.get(id);
@@ -217,7 +235,10 @@ function messageOf(id, kind) {
   return new Promise((resolve) => waiting.set(id, resolve));
 }
 
-/** Asks for the message of the next task while this one runs. */
+/**
+ * Asks for the message of the next task while this one runs.
+ * @param {number} at
+ */
 function prefetch(at) {
   const id = table[at + 1];
   if ((table[at + 3] & protocol.REPEATABLE) === 0 || table[at] !== TAKEN || prefetched.has(id)) return;
@@ -256,13 +277,24 @@ function unflushed() {
   );
 }
 
+/**
+ * @param {number} slot
+ * @param {number} id
+ */
 function release(slot, id) {
   running--;
   isAlone = false;
   engine.poolDone(slot, id, EMPTY, -1);
 }
 
-/** Hands a result back. */
+/**
+ * Hands a result back.
+ * @param {number} slot
+ * @param {number} id
+ * @param {number} started
+ * @param {boolean} isThrown
+ * @param {any} result
+ */
 function finish(slot, id, started, isThrown, result) {
   const time = timing ? (performance.now() - started) * 1000 : -1;
   running--;
@@ -280,6 +312,13 @@ function finish(slot, id, started, isThrown, result) {
   }
 }
 
+/**
+ * @param {number} slot
+ * @param {number} id
+ * @param {number} flags
+ * @param {any} result
+ * @param {number} time
+ */
 function hand(slot, id, flags, result, time) {
   encoded.payload = undefined;
   const isMoved = flags === 0 && isMovable(result);

@@ -17,7 +17,7 @@ class BalancedScheduler {
   #balancer;
   #isStrict;
 
-  /** @param {import('../thread_pool').ThreadPool} pool */
+  /** @param {any} pool */
   constructor(pool) {
     const { loadBalancer, stricterFIFO, taskQueue } = pool.options;
     this.#pool = pool;
@@ -53,6 +53,9 @@ class BalancedScheduler {
     );
   }
 
+  /**
+   * @param {any} task
+   */
   submit(task) {
     task.created = performance.now();
     // From now on: what waits keeps the process alive as well.
@@ -63,7 +66,7 @@ class BalancedScheduler {
 
   flush() {}
 
-  /** @param {import('../task').Task} task */
+  /** @param {InstanceType<typeof import('../task').Task>} task */
   completed(task) {
     task.worker?.tasks.delete(task);
   }
@@ -82,6 +85,10 @@ class BalancedScheduler {
     return [...this.#pool.readyHandles()].map((handle) => this.interfaceOf(handle));
   }
 
+  /**
+   * @param {any} task
+   * @param {any} workers
+   */
   #place(task, workers) {
     if (task.isAborted) return true;
     const handle = this.#balancer(task.interface, workers)?.[kHandle];
@@ -103,7 +110,10 @@ class BalancedScheduler {
     return true;
   }
 
-  /** Behind the others, unless the order is to be strict. */
+  /**
+   * Behind the others, unless the order is to be strict.
+   * @param {any} task
+   */
   #return(task) {
     const isFirst = this.#isStrict;
     if (task.isAbortable) {
@@ -116,6 +126,9 @@ class BalancedScheduler {
     }
   }
 
+  /**
+   * @param {any} task
+   */
   cancel(task) {
     completions.remove(task);
     task.isAborted = true;
@@ -129,6 +142,9 @@ class BalancedScheduler {
     return undefined;
   }
 
+  /**
+   * @param {number} count
+   */
   withdraw(count) {
     const taken = [];
     while (taken.length < count && this.queued > 0) taken.push(this.#skipped.shift() ?? this.#queue.shift());
@@ -136,6 +152,10 @@ class BalancedScheduler {
     return taken;
   }
 
+  /**
+   * @param {any} handle
+   * @param {any} _ids
+   */
   lose(handle, _ids) {
     const lost = [...handle.tasks];
     handle.tasks.clear();
@@ -143,11 +163,17 @@ class BalancedScheduler {
     return lost;
   }
 
+  /**
+   * @param {any} handle
+   */
   usageOf(handle) {
     return currentUsage(handle);
   }
 
-  /** What a load balancer sees of a thread. */
+  /**
+   * What a load balancer sees of a thread.
+   * @param {any} handle
+   */
   interfaceOf(handle) {
     return this.#pool.interfaceOf(handle);
   }
@@ -165,8 +191,15 @@ function currentUsage(handle) {
   return isRunningAbortable(handle) ? Infinity : handle.tasks.size;
 }
 
-/** The idle one, else the one with the fewest tasks; an abortable task wants a thread of its own. */
+/**
+ * The idle one, else the one with the fewest tasks; an abortable task wants a thread of its own.
+ * @param {number} limit
+ */
 function leastBusy(limit) {
+  /**
+   * @param {any} task
+   * @param {any} workers
+   */
   return (task, workers) => {
     let candidate = null;
     let least = limit;

@@ -29,7 +29,7 @@ class EngineScheduler {
     this.flush();
   };
 
-  /** @param {import('../thread_pool').ThreadPool} pool */
+  /** @param {any} pool */
   constructor(pool) {
     this.#pool = pool;
   }
@@ -48,7 +48,7 @@ class EngineScheduler {
     return this.inFlight >= this.#pool.readyCount * this.#pool.limit;
   }
 
-  /** @param {import('../task').Task} task */
+  /** @param {InstanceType<typeof import('../task').Task>} task */
   submit(task) {
     this.inFlight++;
     completions.add(task);
@@ -57,7 +57,10 @@ class EngineScheduler {
     else this.#enqueue(task, kind);
   }
 
-  /** A value that goes by message goes at once if a thread is idle; else the thread asks for it in its turn. */
+  /**
+   * A value that goes by message goes at once if a thread is idle; else the thread asks for it in its turn.
+   * @param {any} task
+   */
   #submitMessage(task) {
     this.flush();
     const thread = this.#pool.handleOf(engine.poolIdleThread(this.#pool.id));
@@ -72,6 +75,10 @@ class EngineScheduler {
     }
   }
 
+  /**
+   * @param {any} task
+   * @param {number} kind
+   */
   #enqueue(task, kind) {
     const { payload } = encoded;
     let length = 0;
@@ -123,7 +130,7 @@ class EngineScheduler {
 
   /**
    * Takes a task out. Returns the thread that has begun it, if one has.
-   * @param {import('../task').Task} task
+   * @param {InstanceType<typeof import('../task').Task>} task
    */
   cancel(task) {
     this.flush();
@@ -134,7 +141,10 @@ class EngineScheduler {
     return this.#pool.handleOf(thread);
   }
 
-  /** Takes out up to `count` tasks that no thread has taken. */
+  /**
+   * Takes out up to `count` tasks that no thread has taken.
+   * @param {number} count
+   */
   withdraw(count) {
     this.flush();
     const taken = [];
@@ -148,7 +158,10 @@ class EngineScheduler {
     return taken;
   }
 
-  /** Tasks that ended with their thread. @param {number[]} ids */
+  /**
+   * Tasks that ended with their thread. @param {number[]} ids
+   * @param {any} _handle
+   */
   lose(_handle, ids) {
     const lost = [];
     for (const id of ids) {
@@ -161,6 +174,9 @@ class EngineScheduler {
     return lost;
   }
 
+  /**
+   * @param {any} handle
+   */
   usageOf(handle) {
     return handle.engineUsage;
   }

@@ -67,13 +67,13 @@ class ProcessHandle {
       workerData: options.workerData,
       niceIncrement: options.niceIncrement,
     });
-    child.on('message', (message) => this.#onMessage(message));
+    child.on('message', (/** @type {any} */ message) => this.#onMessage(message));
     this.startedAt = Date.now();
     this.isReady = false;
     this.hasJoined = false;
     this.isDestroyed = false;
     this.isLeaving = false;
-    /** @type {Set<import('../task').Task>} */
+    /** @type {Set<InstanceType<typeof import('../task').Task>>} */
     this.tasks = new Set();
     this.finished = 0;
     /** @type {NodeJS.Timeout | null} */
@@ -87,6 +87,9 @@ class ProcessHandle {
     this.onReady = undefined;
   }
 
+  /**
+   * @param {any} message
+   */
   #onMessage(message) {
     const news = message?.rclusterPool;
     if (news === undefined) {
@@ -110,7 +113,7 @@ class ProcessHandle {
     if (this.isLeaving && this.mayLeave) this.onNews(-1, 0);
   }
 
-  /** @param {import('../task').Task} task */
+  /** @param {InstanceType<typeof import('../task').Task>} task */
   give(task) {
     if (task.transferList.length > 0) {
       throw new TypeError("transferList cannot be used with runtime: 'process'");

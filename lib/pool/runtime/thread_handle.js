@@ -91,7 +91,7 @@ class ThreadHandle {
 
   /**
    * Gives it one task, for itself. Throws what makes that impossible.
-   * @param {import('../task').Task} task
+   * @param {InstanceType<typeof import('../task').Task>} task
    */
   give(task) {
     const value = task.release();
@@ -112,7 +112,10 @@ class ThreadHandle {
     engine.poolSubmit(this.poolId, 1, fields, text, isWide(text), this.number);
   }
 
-  /** Sends a task that the thread has asked for. @param {import('../task').Task | undefined} task */
+  /**
+   * Sends a task that the thread has asked for. @param {InstanceType<typeof import('../task').Task> | undefined} task
+   * @param {number} taskId
+   */
   send(taskId, task) {
     try {
       if (task === undefined) this.port.postMessage([taskId]);
@@ -125,7 +128,7 @@ class ThreadHandle {
     }
   }
 
-  /** Sends a task that the thread is likely to ask for. @param {import('../task').Task} task */
+  /** Sends a task that the thread is likely to ask for. @param {InstanceType<typeof import('../task').Task>} task */
   sendEarly(task) {
     try {
       post(this.port, task.taskId, task.value, task.transferList, true);
