@@ -1,5 +1,6 @@
-import { alternate } from './lib/pair.mjs';
+import { alternate, lead } from './lib/pair.mjs';
 import { runNode } from './lib/processes.mjs';
+import { median } from './lib/stats.mjs';
 
 export const question = 'how many tasks can a pool of two threads run, and at what cost to the main thread?';
 
@@ -60,10 +61,8 @@ export async function* cases({ smoke }) {
   }
 }
 
-/** Of rcluster to the better of the others. */
-function ratioToBest({ medians: { piscina, rcluster, tinypool } }, better) {
-  if (!piscina || !tinypool || !rcluster) return null;
-  return better === 'higher'
-    ? rcluster / Math.max(piscina, tinypool)
-    : Math.min(piscina, tinypool) / rcluster;
+/** Of rcluster to the better of the others, each round by itself. */
+function ratioToBest({ all: { piscina, rcluster, tinypool } }, better) {
+  const best = better === 'higher' ? Math.max : Math.min;
+  return median(rcluster.map((own, round) => lead(best(piscina[round], tinypool[round]), own, better)));
 }
