@@ -20,3 +20,14 @@ test.each(['SIGSTOP', 'SIGTSTP'])('%s right after spawn, then the pid is read', 
     expect([code, endedBy]).toEqual([0, null]);
   }
 });
+
+test.each(['SIGSTOP', 'SIGTSTP'])('%s while an exec fails', async (signal) => {
+  for (let i = 0; i < ROUNDS; i++) {
+    // Only the kernel can tell that there is no such processor.
+    const child = childProcess.spawn('true', { stdio: 'ignore', affinity: 8000 });
+    child.on('error', () => {});
+    expect(child.kill(signal)).toBe(false);
+    expect(child.pid).toBe(undefined);
+    await new Promise((resolve) => child.on('close', resolve));
+  }
+});

@@ -43,8 +43,10 @@ impl Child {
     fn kill(&self, signal: i32) -> Result<(), Errno> {
         if let (Some(spawning), libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU) =
             (&self.spawning, signal)
+            && !spawning.wait()
         {
-            spawning.wait();
+            // It is on its way out, and must not be stopped there.
+            return Err(Errno::ESRCH);
         }
         self.pidfd.kill(signal)
     }

@@ -61,10 +61,12 @@ impl Spawning {
         self.status.as_fd()
     }
 
-    /// Waits until the outcome of the exec is known, and leaves it to be read.
-    pub fn wait(&self) {
+    /// Waits until the outcome of the exec is known, and leaves it to be read; whether the exec worked.
+    pub fn wait(&self) -> bool {
         let mut status = [PollFd::new(self.status.as_fd(), PollFlags::POLLIN)];
         while let Err(Errno::EINTR) = poll(&mut status, PollTimeout::NONE) {}
+        // Bytes are the report of a failure; end of file alone is a hang-up.
+        !status[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN))
     }
 
     /// Waits until the child has exec'd or given up; says why it gave up.
