@@ -6,6 +6,10 @@
 
 const util = require('node:util');
 
+const { arrayIncludes } = require('./untampered');
+
+const { assign } = Object;
+
 const nodeMajor = Number(process.versions.node.split('.', 1)[0]);
 
 const typeNames = [
@@ -248,7 +252,7 @@ function errnoException(errno, syscall) {
 function plainError(message, properties) {
   const error = new Error(message);
   Error.captureStackTrace(error, plainError);
-  return Object.assign(error, properties);
+  return assign(error, properties);
 }
 
 /** What stops an operation whose AbortSignal fired. Not exported by Node, so made here. */
@@ -306,7 +310,7 @@ function validateObject(value, name) {
 
 /** @param {unknown} value @param {string} name @param {unknown[]} allowed */
 function validateOneOf(value, name, allowed) {
-  if (allowed.includes(value)) return;
+  if (arrayIncludes(allowed, value)) return;
   const list = allowed.map((entry) => (typeof entry === 'string' ? `'${entry}'` : String(entry))).join(', ');
   throw makeCoded('ERR_INVALID_ARG_VALUE', [name, value, `must be one of: ${list}`], validateOneOf);
 }

@@ -17,6 +17,11 @@ const { conversionName, conversions, handleFromFd, handleKind } = require('./han
 const { messages } = require('./messages');
 const { PEER_PREFIX, Peer } = require('./peer');
 const { Wire } = require('./wire');
+const { arrayIncludes, arrayPush, stringStartsWith } = require('../untampered');
+
+const { apply } = Reflect;
+
+const messageTypes = ['string', 'object', 'number', 'boolean'];
 
 const MAX_HANDLE_RETRANSMISSIONS = 3;
 
@@ -81,7 +86,7 @@ function isInternal(message) {
     typeof message === 'object' &&
     typeof message.cmd === 'string' &&
     message.cmd.length > INTERNAL_PREFIX.length &&
-    message.cmd.startsWith(INTERNAL_PREFIX)
+    stringStartsWith(message.cmd, INTERNAL_PREFIX)
   );
 }
 
@@ -103,16 +108,16 @@ function isReceipt(message) {
 class Ipc {
   /**
    * @param {any} child or, for the channel it was born with, this process
-   * @param {number} fd
+   * @param {() => number} takeFd
    * @param {string} mode
    * @param {(child: any) => void} onClosed
    * @param {{ control: any, pending: symbol, close: () => void }} [born] what Node has made of a channel this process was born with
    */
-  constructor(child, fd, mode, onClosed, born) {
+  constructor(child, takeFd, mode, onClosed, born) {
     this.child = child;
     this.onClosed = onClosed;
     this.born = born;
-    this.wire = new Wire(fd, mode, {
+    this.wire = new Wire(takeFd, mode, {
       onMessage: (message) => this.arrived(message),
       onInput: () => this.finishIfIdle(true),
       onWritten: () => this.onWritten(),
@@ -124,7 +129,7 @@ class Ipc {
     this.pending = born?.pending ?? kPending;
     this.peer = new Peer(this);
     /** Connections given away and received, by direction and server. */
-    this.sockets = { send: Object.create(null), got: Object.create(null) };
+    this.sockets = { send: { __proto__: null }, got: { __proto__: null } };
     /** @type {HandleInFlight | null} */
     this.inFlight = null;
     /** Whether it is to be closed once what was sent before has left. */
@@ -154,7 +159,7 @@ class Ipc {
     }
     // Nothing overtakes a handle that the other side may yet ask for again.
     if (child._handleQueue && !(name === undefined && isReceipt(message))) {
-      if (child._handleQueue.push({ callback, handle: handle || null, options, message }) === 1) return true;
+      if (arrayPush(child._handleQueue, { callback, handle: handle || null, options, message }) === 1) return true;
       this.needsDrain = true;
       return false;
     }
@@ -248,7 +253,7 @@ class Ipc {
     const internal = isInternal(message);
     let handle;
     if (internal) {
-      if (message.cmd.startsWith(PEER_PREFIX)) {
+      if (stringStartsWith(message.cmd, PEER_PREFIX)) {
         this.peer.arrived(message);
         return;
       }
@@ -332,7 +337,7 @@ class Ipc {
     const conversion = conversions[message.type];
     const emit = (/** @type {any} */ received) =>
       this.deliver(message.msg, received, isInternal(message.msg));
-    if (conversion && conversion.kinds.includes(/** @type {string} */ (handleKind(handle)))) {
+    if (conversion && arrayIncludes(conversion.kinds, handleKind(handle))) {
       conversion.receive(this, message, handle, emit);
     } else {
       handle.close();
@@ -414,7 +419,7 @@ function emitMessage(ipc, event, message, handle) {
     child.emit(event, message, handle);
     return;
   }
-  ipc.control[ipc.pending].push([event, message, handle]);
+  arrayPush(ipc.control[ipc.pending], [event, message, handle]);
 }
 
 /** Emits what arrived before anybody listened. @param {Ipc} ipc */
@@ -422,7 +427,7 @@ function flushPending({ child, control }) {
   if (!child.channel || child.listenerCount('message') === 0) return;
   const messages = control[kPending];
   control[kPending] = [];
-  for (const args of messages) Reflect.apply(child.emit, child, args);
+  for (const args of messages) apply(child.emit, child, args);
 }
 
 /**
@@ -462,7 +467,7 @@ function send(message, handle, options, callback) {
  */
 function sendAnyway(message, handle, options, callback) {
   if (message === undefined) throw codedError('ERR_MISSING_ARGS', 'message');
-  if (!['string', 'object', 'number', 'boolean'].includes(typeof message)) {
+  if (!arrayIncludes(messageTypes, typeof message)) {
     throw codedError('ERR_INVALID_ARG_TYPE', 'message', ['string', 'object', 'number', 'boolean'], message);
   }
   const settings = typeof options === 'boolean' ? { swallowErrors: options } : (options ?? {});
@@ -488,6 +493,7 @@ function disconnectNow() {
 const deprecatedChannel = (() => {
   const message = '_channel is deprecated. Use ChildProcess.channel instead.';
   return {
+    __proto__: null,
     configurable: true,
     enumerable: false,
     get: deprecate(
@@ -510,13 +516,15 @@ const deprecatedChannel = (() => {
 /**
  * Gives a child its message channel.
  * @param {any} child
- * @param {number} fd this side's end of the socket, owned by the channel from now on
+ * @param {() => number} takeFd gives this side's end of the socket, owned by the channel from then on
  * @param {string} serializationMode 'json' or 'advanced'
  * @param {(child: any) => void} onClosed called once, when the channel has closed
  */
-function setupChannel(child, fd, serializationMode, onClosed) {
-  const ipc = new Ipc(child, fd, serializationMode, onClosed);
-  Object.defineProperty(child, kIpc, { value: ipc, configurable: true });
+function setupChannel(child, takeFd, serializationMode, onClosed) {
+  const ipc = new Ipc(child, takeFd, serializationMode, onClosed);
+  /** @type {any} */
+  const hidden = { __proto__: null, value: ipc, configurable: true };
+  Object.defineProperty(child, kIpc, hidden);
   child.channel = ipc.control;
   defineExtras(ipc);
   if (nodeMajor < 26) Object.defineProperty(child, '_channel', deprecatedChannel);
@@ -545,7 +553,7 @@ function setupChannel(child, fd, serializationMode, onClosed) {
  */
 function takeOverChannel(fd, serializationMode, born) {
   const target = /** @type {any} */ (process);
-  const ipc = new Ipc(target, fd, serializationMode, () => {}, born);
+  const ipc = new Ipc(target, () => fd, serializationMode, () => {}, born);
   Object.defineProperty(target, kIpc, { value: ipc, configurable: true });
   defineExtras(ipc);
   target.prependListener('internalMessage', (/** @type {any} */ message, /** @type {any} */ handle) => {

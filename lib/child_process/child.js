@@ -18,15 +18,18 @@ const { engine } = require('../native');
 const { setupChannel } = require('./channel');
 const { ChildHandle, setPid } = require('./child_handle');
 const { nativeExtras, signalNumber, stepError, treeResult, usageObject } = require('./extras');
-const { pipeFromFd, pauseHandle } = require('./handles');
+const { pipeFrom, pauseHandle } = require('./handles');
 const { checkPermission, packStrings } = require('./environment');
 const { getValidStdio } = require('./stdio');
+const { SafeSet, arrayIncludes, arrayMap, arrayPush, arraySlice } = require('../untampered');
 
 const NodeChildProcess = nodeChildProcess.ChildProcess;
 
+const { entries } = Object;
+
 /** The errnos Node reports by an 'error' event; it throws the others. */
 const { EACCES, EAGAIN, EMFILE, ENFILE, ENOENT } = os.constants.errno;
-const reportedByEvent = new Set([-EACCES, -EAGAIN, -EMFILE, -ENFILE, -ENOENT]);
+const reportedByEvent = new SafeSet([-EACCES, -EAGAIN, -EMFILE, -ENFILE, -ENOENT]);
 
 /** Descriptors the child inherits in the slots after its visible stdio. */
 const kExtraFds = Symbol('rcluster.extraFds');
@@ -102,7 +105,7 @@ function onExit(child, exitCode, signalCode, failure) {
   if (exitCode < 0) {
     const error = failure ?? errnoException(exitCode, child.spawnfile ? `spawn ${child.spawnfile}` : 'spawn');
     if (child.spawnfile) error.path = child.spawnfile;
-    error.spawnargs = child.spawnargs.slice(1);
+    error.spawnargs = arraySlice(child.spawnargs, 1);
     child.emit('error', error);
   } else {
     child.emit('exit', child.exitCode, child.signalCode);
@@ -149,12 +152,13 @@ function spawn(options) {
   validateOneOf(options.serialization, 'options.serialization', [undefined, 'json', 'advanced']);
   const serialization = options.serialization || 'json';
 
+  /** @type {string[]} */
   const extraEnv = [];
   if (ipcFd !== undefined) {
     if (options.envPairs === undefined) options.envPairs = [];
     else validateArray(options.envPairs, 'options.envPairs');
-    extraEnv.push(`NODE_CHANNEL_FD=${ipcFd}`, `NODE_CHANNEL_SERIALIZATION_MODE=${serialization}`);
-    options.envPairs.push(...extraEnv);
+    arrayPush(extraEnv, `NODE_CHANNEL_FD=${ipcFd}`, `NODE_CHANNEL_SERIALIZATION_MODE=${serialization}`);
+    arrayPush(options.envPairs, ...extraEnv);
   }
 
   validateString(options.file, 'options.file');
@@ -170,13 +174,13 @@ function spawn(options) {
 
   checkPermission(options.file);
   const plan = stdioPlan(stdio, options[kExtraFds]);
-  const { errno, failure } = start(this, plan, options, extraEnv, extras);
+  const { errno, failure, pipes } = start(this, plan, options, extraEnv, extras);
   if (errno !== 0) {
     if (spawnTrace?.hasSubscribers) {
       spawnTrace.error.publish({ process: this, error: failure ?? errnoException(errno, 'spawn') });
     }
     if (failure === undefined && !reportedByEvent.has(errno)) {
-      closePipes(plan, stdio);
+      engine.dropPipes(pipes);
       this._handle.close();
       this._handle = null;
       throw errnoException(errno, 'spawn');
@@ -184,7 +188,7 @@ function spawn(options) {
     process.nextTick(onExit, this, errno, '', failure);
     // Node gives up here too: without descriptors there are no streams.
     if (errno === -EMFILE || errno === -ENFILE) {
-      closePipes(plan, stdio);
+      engine.dropPipes(pipes);
       return errno;
     }
     setPid(this, undefined);
@@ -192,12 +196,12 @@ function spawn(options) {
     spawnTrace.end.publish({ process: this });
   }
 
-  this.stdio = stdio.map((entry, slot) => streamOf(this, entry, slot, plan[slot]));
+  this.stdio = arrayMap(stdio, (entry, slot) => streamOf(this, entry, slot, pipes));
   this.stdin = this.stdio[0] ?? null;
   this.stdout = this.stdio[1] ?? null;
   this.stderr = this.stdio[2] ?? null;
 
-  if (ipcFd !== undefined) setupChannel(this, plan[ipcFd], serialization, maybeClose);
+  if (ipcFd !== undefined) setupChannel(this, () => engine.takePipe(pipes, ipcFd), serialization, maybeClose);
   return errno;
 }
 
@@ -208,10 +212,11 @@ function spawn(options) {
  * @param {any} options
  * @param {string[]} extraEnv
  * @param {any} extras
- * @returns {{ errno: number, failure?: Error }} a `failure` is the error of something Node has no option for
+ * @returns {{ errno: number, pipes: number, failure?: Error }} a `failure` is the error of something Node has no
+ *   option for; `pipes` is the key of this side's ends of the pipes
  */
 function start(child, plan, options, extraEnv, extras) {
-  const result = new Int32Array(2);
+  const result = new Int32Array(3);
   const args = packStrings(child.spawnargs.length === 0 ? [options.file] : child.spawnargs);
   const env = environmentOf(options);
   const errno = engine.spawn(
@@ -227,14 +232,14 @@ function start(child, plan, options, extraEnv, extras) {
     options.gid ?? undefined,
     extras,
   );
-  if (errno !== 0) return { errno };
+  const [id, pid, pipes] = result;
+  if (errno !== 0) return { errno, pipes };
 
-  const [id, pid] = result;
   const isKnown = mayThrow(options, args.length + (env?.length ?? 0));
   if (isKnown) {
     const step = new Int32Array(1);
     const outcome = engine.settle(id, step);
-    if (outcome !== 0) return { errno: outcome, failure: stepError(outcome, step[0], options.file) };
+    if (outcome !== 0) return { errno: outcome, pipes, failure: stepError(outcome, step[0], options.file) };
   }
   const handle = child._handle;
   handle.started(id, pid);
@@ -242,16 +247,18 @@ function start(child, plan, options, extraEnv, extras) {
   handle.wholeTree = !!options.killTree;
   handle.killAfter = options.killAfter ?? undefined;
   if (options.closeGrace != null) child[kCloseGrace] = options.closeGrace;
-  return { errno };
+  return { errno, pipes };
 }
 
 /**
  * Whether the exec may fail in a way that Node throws, not reports by an event: without the right to become another
- * user, or with more than the kernel takes as arguments. Its outcome is then waited for.
+ * user, or with more than the kernel takes as arguments. Its outcome is then waited for; so it is where somebody traces
+ * spawns, and is told of it before `spawn` returns.
  * @param {any} options
  * @param {number} length of arguments and environment
  */
 function mayThrow(options, length) {
+  if (spawnTrace?.hasSubscribers) return true;
   return options.uid != null || options.gid != null || length > MAX_ARG_STRLEN;
 }
 
@@ -273,7 +280,7 @@ function killTree(signal = 'SIGTERM') {
   const handle = this._handle;
   if (!(handle instanceof ChildHandle) || handle.id === -1) return treeResult(null, signal);
   const result = engine.killTree(handle.id, number);
-  if (result !== null && result.pids.includes(handle.pid)) {
+  if (result !== null && arrayIncludes(result.pids, handle.pid)) {
     this.killed = true;
     if (number !== 0) handle.escalate();
   }
@@ -318,7 +325,9 @@ function showWithPid() {
 function environmentOf({ envPairs, inheritEnv }) {
   if (!inheritEnv && envPairs !== undefined) return packStrings(envPairs);
   // Only the main thread may read the process's own, and a worker has another anyway.
-  return isMainThread ? undefined : packStrings(Object.entries(process.env).map((entry) => entry.join('=')));
+  return isMainThread
+    ? undefined
+    : packStrings(arrayMap(entries(process.env), (entry) => `${entry[0]}=${entry[1]}`));
 }
 
 /**
@@ -343,22 +352,14 @@ function stdioPlan(stdio, extraFds = []) {
 function isPipe(entry) {
   return entry.type === 'pipe' || entry.type === 'overlapped' || entry.type === 'ipc';
 }
-
-/** Closes this side's ends of the pipes that were made for a child that will not be. */
-function closePipes(/** @type {Int32Array} */ plan, /** @type {any[]} */ stdio) {
-  stdio.forEach((entry, slot) => {
-    if (isPipe(entry) && plan[slot] >= 0) pipeFromFd(plan[slot]).close();
-  });
-}
-
 /**
  * The stream the user gets for one slot, or null.
  * @param {any} child
  * @param {any} entry
  * @param {number} slot
- * @param {number} fd this side's end
+ * @param {number} pipes the key of this side's ends
  */
-function streamOf(child, entry, slot, fd) {
+function streamOf(child, entry, slot, pipes) {
   if (entry.type === 'ipc') {
     child._closesNeeded++;
     return null;
@@ -370,7 +371,9 @@ function streamOf(child, entry, slot, fd) {
   }
   if (!isPipe(entry)) return null;
   const readable = slot > 0;
-  const socket = new net.Socket(/** @type {any} */ ({ handle: pipeFromFd(fd), readable }));
+  const socket = new net.Socket(
+    /** @type {any} */ ({ handle: pipeFrom(() => engine.takePipe(pipes, slot)), readable }),
+  );
   if (readable) {
     child._closesNeeded++;
     socket.on('close', () => maybeClose(child));

@@ -9,9 +9,10 @@ const { AsyncResource } = require('node:async_hooks');
 const { engine, kinds, on } = require('../native');
 const { stepError, usageObject } = require('./extras');
 const { signalName } = require('./signals');
+const { SafeMap, arrayIndexOf } = require('../untampered');
 
 /** Children whose end has not been reported, by the engine's id. @type {Map<number, ChildHandle>} */
-const running = new Map();
+const running = new SafeMap();
 
 on(kinds.CHILD_STARTED, (id) => running.get(id)?.settled(0, 0));
 on(kinds.CHILD_NOT_STARTED, (id, errno, step) => running.get(id)?.settled(errno, step));
@@ -43,7 +44,7 @@ class ChildHandle {
     /** What the child had used when somebody last asked. @type {Record<string, number> | undefined} */
     this.lastSeen = undefined;
     // Listeners run in the async context of the spawn, as those of Node's own handle do.
-    this.resource = new AsyncResource('PROCESSWRAP');
+    this.resource = new AsyncResource('PROCESSWRAP', { requireManualDestroy: true });
   }
 
   /** @param {number} signal */
@@ -57,7 +58,7 @@ class ChildHandle {
   killTree(signal) {
     const result = engine.killTree(this.id, signal);
     if (result === null) return engine.kill(this.id, signal);
-    const own = result.failed.indexOf(this.pid);
+    const own = arrayIndexOf(result.failed, this.pid);
     return own === -1 ? 0 : result.errnos[own];
   }
 
@@ -87,6 +88,7 @@ class ChildHandle {
   close() {
     running.delete(this.id);
     clearTimeout(this.killTimer);
+    this.resource.emitDestroy();
   }
 
   /** @param {number} id @param {number} pid */
@@ -161,13 +163,9 @@ function onFailure({ child, onExit }, errno, step) {
 
 /** @param {any} child @param {number | undefined} pid */
 function setPid(child, pid) {
-  Object.defineProperty(child, 'pid', {
-    __proto__: null,
-    value: pid,
-    writable: true,
-    enumerable: true,
-    configurable: true,
-  });
+  /** @type {any} */
+  const descriptor = { __proto__: null, value: pid, writable: true, enumerable: true, configurable: true };
+  Object.defineProperty(child, 'pid', descriptor);
 }
 
 /** Knows the pid once the exec is known to have worked; read before that, it waits for it. @type {any} */

@@ -7,6 +7,16 @@ const { isProxy } = require('node:util').types;
 const { isMainThread } = require('node:worker_threads');
 
 const { accessDenied, codedError, nodeMajor } = require('../errors');
+const {
+  arrayFind,
+  arrayIncludes,
+  arrayPush,
+  hasOwn,
+  stringIncludes,
+  stringIndexOf,
+  stringSlice,
+  stringStartsWith,
+} = require('../untampered');
 
 const genuineEnv = isGenuine(process.env) ? process.env : undefined;
 
@@ -37,14 +47,18 @@ function isGenuine(env) {
 
 /** @param {any} value @param {string} name */
 function rejectNul(value, name) {
-  if (typeof value === 'string' && value.includes('\0')) {
+  if (typeof value === 'string' && stringIncludes(value, '\0')) {
     throw codedError('ERR_INVALID_ARG_VALUE', name, value, 'must be a string without null bytes');
   }
 }
 
 /** @param {string[]} args @param {string[]} flags */
 function hasPermissionFlag(args, flags) {
-  return args.some((arg) => flags.some((flag) => arg === flag || arg.startsWith(`${flag}=`)));
+  return (
+    arrayFind(args, (arg) =>
+      arrayFind(flags, (flag) => arg === flag || stringStartsWith(arg, `${flag}=`)),
+    ) !== undefined
+  );
 }
 
 /** Throws where Node's permission model forbids child processes. @param {string} file */
@@ -61,9 +75,9 @@ function permissionFlags() {
     '--allow-child-process',
     '--allow-wasi',
   ];
-  flags.push('--allow-worker', '--permission');
-  if (nodeMajor >= 24) flags.push('--allow-inspector', '--allow-openssl-store');
-  if (nodeMajor >= 26) flags.push('--allow-net', '--allow-ffi');
+  arrayPush(flags, '--allow-worker', '--permission');
+  if (nodeMajor >= 24) arrayPush(flags, '--allow-inspector', '--allow-openssl-store');
+  if (nodeMajor >= 26) arrayPush(flags, '--allow-net', '--allow-ffi');
   return flags;
 }
 
@@ -75,10 +89,10 @@ function permissionFlags() {
 function permissionNodeOptions(nodeOptions, args) {
   if (permission === undefined || nodeMajor < 22 || (isAuditOnly && nodeMajor < 26)) return undefined;
   const given = nodeMajor < 24 ? ['--permission'] : ['--permission', '--permission-audit'];
-  if (given.some((flag) => args.includes(flag))) return undefined;
+  if (arrayFind(given, (flag) => arrayIncludes(args, flag)) !== undefined) return undefined;
   if (
     nodeMajor < 24
-      ? nodeOptions?.includes('--permission')
+      ? nodeOptions && stringIncludes(nodeOptions, '--permission')
       : hasPermissionFlag((nodeOptions ?? '').split(/\s+/), given)
   ) {
     return undefined;
@@ -110,12 +124,12 @@ function environmentPairs(given, args) {
     if (value === undefined) return;
     rejectNul(name, `options.env['${name}']`);
     rejectNul(value, `options.env['${name}']`);
-    pairs.push(`${name}=${value}`);
+    arrayPush(pairs, `${name}=${value}`);
   };
 
   // Coverage is to be collected even where a program passes on a chosen environment only.
   const coverage = process.env.NODE_V8_COVERAGE;
-  const addsCoverage = coverage && given && !Object.hasOwn(given, 'NODE_V8_COVERAGE');
+  const addsCoverage = coverage && given && !hasOwn(given, 'NODE_V8_COVERAGE');
   let sawCoverage = false;
   let sawNodeOptions = false;
   // Inherited keys count, as they always have in Node.
@@ -144,7 +158,8 @@ function packStrings(list) {
   let packed = '';
   for (const item of list) {
     const text = typeof item === 'string' ? item : `${item}`;
-    packed += `${text.includes('\0') ? text.slice(0, text.indexOf('\0')) : text}\0`;
+    const end = stringIndexOf(text, '\0');
+    packed += `${end === -1 ? text : stringSlice(text, 0, end)}\0`;
   }
   return packed;
 }

@@ -17,6 +17,9 @@ const {
   validatedKillSignal,
 } = require('./options');
 const { spawn } = require('./spawn');
+const { arrayJoin, arrayPush } = require('../untampered');
+
+const { assign } = Object;
 
 /** The module whose execFile `exec` calls: people patch it on the one they see. @type {{ execFile: Function }} */
 let visible = { execFile };
@@ -136,7 +139,7 @@ function observe(child, { file, args, options, callback }) {
       callback(null, stdout, stderr);
       return;
     }
-    const cmd = args.length > 0 ? `${file} ${args.join(' ')}` : file;
+    const cmd = args.length > 0 ? `${file} ${arrayJoin(args, ' ')}` : file;
     error ||= plainError(`Command failed: ${cmd}\n${stderr}`, {
       code: code < 0 ? getSystemErrorName(code) : code,
       killed: child.killed || wasKilled,
@@ -169,7 +172,7 @@ function collect(stream, encoding, maxBuffer, onFull) {
     if (encoding) stream.setEncoding(encoding);
     stream.on('data', (/** @type {any} */ chunk) => {
       if (maxBuffer === Infinity) {
-        chunks.push(chunk);
+        arrayPush(chunks, chunk);
         return;
       }
       // Not `encoding`: the user may have set another on the stream meanwhile.
@@ -177,15 +180,15 @@ function collect(stream, encoding, maxBuffer, onFull) {
       const before = length;
       length += readableEncoding ? Buffer.byteLength(chunk, readableEncoding) : chunk.length;
       if (length <= maxBuffer) {
-        chunks.push(chunk);
+        arrayPush(chunks, chunk);
         return;
       }
       // Counted in bytes but cut in characters where there is an encoding, as in Node.
-      chunks.push(chunk.slice(0, maxBuffer - before));
+      arrayPush(chunks, chunk.slice(0, maxBuffer - before));
       onFull();
     });
   }
-  return () => (encoding || stream?.readableEncoding ? chunks.join('') : Buffer.concat(chunks));
+  return () => (encoding || stream?.readableEncoding ? arrayJoin(chunks, '') : Buffer.concat(chunks));
 }
 
 /**
@@ -206,10 +209,10 @@ function addPromisified(run) {
       ...args,
       (/** @type {any} */ error, /** @type {any} */ stdout, /** @type {any} */ stderr) => {
         if (error === null) resolve({ stdout, stderr });
-        else reject(Object.assign(error, { stdout, stderr }));
+        else reject(assign(error, { stdout, stderr }));
       },
     );
-    return Object.assign(promise, { child });
+    return assign(promise, { child });
   };
   // An anonymous function before Node 22.
   Object.defineProperty(promisified, 'name', { value: nodeMajor >= 22 ? run.name : '', configurable: true });

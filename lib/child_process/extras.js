@@ -18,6 +18,16 @@ const {
   validateOneOf,
   validateString,
 } = require('../errors');
+const {
+  arrayIncludes,
+  arrayIndexOf,
+  arrayJoin,
+  arrayMap,
+  hasOwn,
+  stringToUpperCase,
+} = require('../untampered');
+
+const { keys, values } = Object;
 
 /** Names of resource limits, in the kernel's numbering on Linux. */
 const RLIMITS = Object.freeze([
@@ -90,7 +100,7 @@ function readInteger(value, name, min, max) {
 /** @param {any} value @param {string} name @param {number} max */
 function readList(value, name, max) {
   validateArray(value, name);
-  return value.map((/** @type {any} */ item, /** @type {number} */ at) =>
+  return arrayMap(value, (/** @type {any} */ item, /** @type {number} */ at) =>
     readInteger(item, `${name}[${at}]`, 0, max),
   );
 }
@@ -104,14 +114,14 @@ function readLimit(value, name) {
 /** @param {any} value @param {string} name */
 function readLimits(value, name) {
   validateObject(value, name);
-  return Object.keys(value).map((key) => {
-    const resource = RLIMITS.indexOf(key);
+  return arrayMap(keys(value), (key) => {
+    const resource = arrayIndexOf(RLIMITS, key);
     if (resource === -1)
       throw codedError(
         'ERR_INVALID_ARG_VALUE',
         `${name}.${key}`,
         value[key],
-        `is not one of ${RLIMITS.join(', ')}`,
+        `is not one of ${arrayJoin(RLIMITS, ', ')}`,
       );
     const given = value[key];
     const { soft, hard } = given !== null && typeof given === 'object' ? given : { soft: given, hard: given };
@@ -127,7 +137,7 @@ function readLimits(value, name) {
 function readIoPriority(value, name) {
   const { class: ioClass, level = 4 } =
     typeof value === 'string' ? { class: value } : (validateObject(value, name), value);
-  validateOneOf(ioClass, `${name}.class`, Object.keys(IO_CLASSES));
+  validateOneOf(ioClass, `${name}.class`, keys(IO_CLASSES));
   validateInteger(level, `${name}.level`, 0, 7);
   return (
     (IO_CLASSES[/** @type {keyof typeof IO_CLASSES} */ (ioClass)] << IO_CLASS_SHIFT) |
@@ -182,7 +192,10 @@ const usageNames = /** @type {const} */ ([
  * @param {number[]} numbers
  */
 function usageObject(numbers) {
-  return Object.fromEntries(usageNames.map((name, at) => [name, numbers[at]]));
+  /** @type {Record<string, number>} */
+  const usage = {};
+  for (let at = 0; at < usageNames.length; at++) usage[usageNames[at]] = numbers[at];
+  return usage;
 }
 
 /**
@@ -192,17 +205,20 @@ function usageObject(numbers) {
  */
 function treeResult(result, signal) {
   if (result === null) return { signal, pids: [], failed: [] };
-  const failed = result.failed.map((pid, at) => ({ pid, error: errnoException(result.errnos[at], 'kill') }));
+  const failed = arrayMap(result.failed, (pid, at) => ({
+    pid,
+    error: errnoException(result.errnos[at], 'kill'),
+  }));
   return { signal, pids: result.pids, failed };
 }
 
 /** @param {any} signal */
 function signalNumber(signal = 'SIGTERM') {
   const known = /** @type {Record<string, number>} */ (os.constants.signals);
-  if (typeof signal === 'number' && (signal === 0 || Object.values(known).includes(signal))) return signal;
+  if (typeof signal === 'number' && (signal === 0 || arrayIncludes(values(known), signal))) return signal;
   if (typeof signal === 'string') {
-    const name = signal.toUpperCase();
-    if (Object.hasOwn(known, name)) return known[name];
+    const name = stringToUpperCase(signal);
+    if (hasOwn(known, name)) return known[name];
   }
   throw codedError('ERR_UNKNOWN_SIGNAL', signal);
 }

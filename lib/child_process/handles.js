@@ -9,12 +9,13 @@ const net = require('node:net');
 
 const { codedError } = require('../errors');
 const { getSocketList } = require('./socket_list');
+const { SafeMap, arrayFind } = require('../untampered');
 
 /** `SOCKET` of Node's TCP and Pipe handles; a listening descriptor is opened the same way. */
 const SOCKET = 0;
 
 /** @type {Map<string, 'pipe' | 'tty' | 'tcp' | 'udp'>} */
-const kindNames = new Map([
+const kindNames = new SafeMap([
   ['Pipe', 'pipe'],
   ['TTY', 'tty'],
   ['TCP', 'tcp'],
@@ -28,7 +29,7 @@ function nop() {}
 
 /** @param {object} object @param {string} description */
 function symbolOf(object, description) {
-  return Object.getOwnPropertySymbols(object).find((symbol) => symbol.description === description);
+  return arrayFind(Object.getOwnPropertySymbols(object), (symbol) => symbol.description === description);
 }
 
 /**
@@ -78,9 +79,16 @@ function handleFromFd(kind, fd) {
   return handle;
 }
 
-/** A handle for this side's end of a pipe to a child. @param {number} fd */
-function pipeFromFd(fd) {
-  return handleFromFd('pipe', fd);
+/**
+ * A handle for this side's end of a pipe to a child.
+ * @param {() => number} take gives the descriptor; called last, as a thread may be terminated between any two calls
+ */
+function pipeFrom(take) {
+  const Pipe = constructors.pipe;
+  if (Pipe === undefined) return handleFromFd('pipe', take());
+  const handle = new Pipe(SOCKET);
+  handle.open(take());
+  return handle;
 }
 
 /**
@@ -230,4 +238,17 @@ function conversionName(handle) {
   return undefined;
 }
 
-module.exports = { conversionName, conversions, handleFromFd, handleKind, pauseHandle, pipeFromFd };
+/** The descriptor a server listens on. @param {any} server @returns {number} */
+function listeningFd(server) {
+  return server._handle.fd;
+}
+
+module.exports = {
+  conversionName,
+  conversions,
+  handleFromFd,
+  handleKind,
+  listeningFd,
+  pauseHandle,
+  pipeFrom,
+};

@@ -20,16 +20,27 @@ const {
   validateString,
 } = require('../errors');
 const { environmentPairs, rejectNul } = require('./environment');
+const {
+  SafeSet,
+  arrayJoin,
+  arrayLastIndexOf,
+  arraySlice,
+  arraySplice,
+  arrayUnshift,
+  hasOwn,
+  stringIncludes,
+  stringToUpperCase,
+} = require('../untampered');
 
 const MAX_BUFFER = 1024 * 1024;
 
 const signalNumbers = Object.assign(Object.create(null), os.constants.signals);
-const knownSignals = new Set(Object.values(signalNumbers));
+const knownSignals = new SafeSet(Object.values(signalNumbers));
 
 /** @param {any} list @param {string} name */
 function rejectNulIn(list, name) {
   for (let i = 0; i < list.length; i++) {
-    if (typeof list[i] === 'string' && list[i].includes('\0')) rejectNul(list[i], `${name}[${i}]`);
+    if (typeof list[i] === 'string' && stringIncludes(list[i], '\0')) rejectNul(list[i], `${name}[${i}]`);
   }
 }
 
@@ -47,7 +58,7 @@ function validatedPath(value, name) {
   if (typeof path !== 'string' && !isBytes) {
     throw codedError('ERR_INVALID_ARG_TYPE', name, ['string', 'Buffer', 'URL'], path);
   }
-  if (isBytes ? path.includes(0) : path.includes('\0')) {
+  if (isBytes ? path.includes(0) : stringIncludes(path, '\0')) {
     const reason = 'must be a string, Uint8Array, or URL without null bytes';
     throw codedError('ERR_INVALID_ARG_VALUE', name, path, reason);
   }
@@ -88,7 +99,7 @@ function validatedKillSignal(signal) {
   if (signal == null) return undefined;
   if (typeof signal === 'number' && knownSignals.has(signal)) return signal;
   if (typeof signal === 'string') {
-    const number = signalNumbers[signal.toUpperCase()];
+    const number = signalNumbers[stringToUpperCase(signal)];
     if (number) return number;
   } else if (typeof signal !== 'number') {
     throw codedError('ERR_INVALID_ARG_TYPE', 'options.killSignal', ['string', 'number'], signal);
@@ -123,7 +134,7 @@ function normalizeSpawnArguments(file, args, options) {
   if (file.length === 0) throw codedError('ERR_INVALID_ARG_VALUE', 'file', file, 'cannot be empty');
 
   if (Array.isArray(args)) {
-    args = args.slice();
+    args = arraySlice(args);
   } else if (args == null) {
     args = [];
   } else if (typeof args !== 'object') {
@@ -154,10 +165,10 @@ function normalizeSpawnArguments(file, args, options) {
   if (shell) {
     rejectNul(shell, 'options.shell');
     if (args.length > 0) warnOfShellArguments();
-    args = ['-c', args.length > 0 ? `${file} ${args.join(' ')}` : file];
+    args = ['-c', args.length > 0 ? `${file} ${arrayJoin(args, ' ')}` : file];
     file = typeof shell === 'string' ? shell : '/bin/sh';
   }
-  args.unshift(typeof options.argv0 === 'string' ? options.argv0 : file);
+  arrayUnshift(args, typeof options.argv0 === 'string' ? options.argv0 : file);
 
   const envPairs = environmentPairs(options.env, args);
   options.args = args;
@@ -205,7 +216,7 @@ function normalizeExecArgs(command, options, callback) {
  */
 function normalizeExecFileArgs(file, args, options, callback) {
   if (Array.isArray(args)) {
-    args = args.slice();
+    args = arraySlice(args);
   } else if (args != null && typeof args === 'object') {
     callback = options;
     options = args;
@@ -219,7 +230,7 @@ function normalizeExecFileArgs(file, args, options, callback) {
 
   if (typeof options === 'function') callback = options;
   else if (options != null) validateObject(options, 'options');
-  options ??= Object.freeze({ __proto__: null });
+  options ??= { __proto__: null };
   if (callback != null) validateFunction(callback, 'callback');
   validateArgv0(options.argv0);
   return { file, args, options, callback };
@@ -255,8 +266,11 @@ function normalizeForkArguments(modulePath, args, options) {
 /** Drops `-e CODE`: a child of code given that way would run it again, and fork again. @param {string[]} execArgv */
 function withoutEval(execArgv) {
   const code = /** @type {any} */ (process)._eval;
-  const index = code == null ? -1 : execArgv.lastIndexOf(code);
-  return index > 0 ? execArgv.toSpliced(index - 1, 2) : execArgv;
+  const index = code == null ? -1 : arrayLastIndexOf(execArgv, code);
+  if (index <= 0) return execArgv;
+  const rest = arraySlice(execArgv);
+  arraySplice(rest, index - 1, 2);
+  return rest;
 }
 
 /**
@@ -268,7 +282,7 @@ function addInput(options, stdio) {
   const { input } = options;
   if (input) stdio[0] = { ...stdio[0], input };
   for (let slot = 0; slot < stdio.length; slot++) {
-    const given = stdio[slot].input;
+    const given = hasOwn(stdio[slot], 'input') ? stdio[slot].input : undefined;
     if (given == null || ArrayBuffer.isView(given)) continue;
     if (typeof given !== 'string') {
       const expected = ['Buffer', 'TypedArray', 'DataView', 'string'];

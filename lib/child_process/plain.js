@@ -6,6 +6,11 @@
 
 const { isProxy } = require('node:util').types;
 
+const { arrayIncludes, arrayPush } = require('../untampered');
+
+const { getPrototypeOf } = Object;
+const { isArray } = Array;
+
 /** Larger messages gain nothing, and looking at them costs. */
 const MAX_VALUES = 64;
 const MAX_STRING = 2048;
@@ -43,18 +48,18 @@ function isPlainValue(value) {
 
 /** @param {any} value */
 function isPlainObject(value) {
-  const isArray = Array.isArray(value);
-  if (isProxy(value) || seen.includes(value)) return false;
-  if (Object.getPrototypeOf(value) !== (isArray ? Array.prototype : Object.prototype)) return false;
+  const isList = isArray(value);
+  if (isProxy(value) || arrayIncludes(seen, value)) return false;
+  if (getPrototypeOf(value) !== (isList ? Array.prototype : Object.prototype)) return false;
   if ('toJSON' in value) return false;
-  seen.push(value);
+  arrayPush(seen, value);
   let keys = 0;
   for (const key in value) {
     if (++count > MAX_VALUES || !isPlainValue(value[key])) return false;
     keys++;
   }
   // Fewer: it has holes. More: properties with names.
-  return !isArray || (keys === value.length && (keys === 0 || value[keys - 1] !== undefined));
+  return !isList || (keys === value.length && (keys === 0 || value[keys - 1] !== undefined));
 }
 
 module.exports = { isPlain };

@@ -9,6 +9,9 @@ const v8 = require('node:v8');
 const { codedError } = require('../errors');
 const { engine } = require('../native');
 const { isPlain } = require('./plain');
+const { stringIndexOf, stringReplaceAll, stringSlice } = require('../untampered');
+
+const { parse, stringify } = JSON;
 
 /** Bytes of a frame's length. */
 const HEADER = 4;
@@ -58,7 +61,7 @@ const json = {
   isAdvanced: false,
 
   write(id, message, fd, lane) {
-    const line = JSON.stringify(message);
+    const line = stringify(message);
     // From a `toJSON` that returns nothing. Node sends this as a line that ends the receiver by a SyntaxError.
     if (line === undefined) {
       throw codedError(
@@ -80,13 +83,13 @@ const json = {
     if (!lines) return;
     const messages = parseTogether(lines);
     if (messages !== undefined) {
-      for (const message of messages) deliver(message);
+      for (let index = 0; index < messages.length; index++) deliver(messages[index]);
       return;
     }
     let start = 0;
-    for (let end = lines.indexOf('\n'); end !== -1; end = lines.indexOf('\n', start)) {
+    for (let end = stringIndexOf(lines, '\n'); end !== -1; end = stringIndexOf(lines, '\n', start)) {
       // An empty one is a bell that was rung between the last message of the wire and the first of the ring.
-      if (end > start) deliver(JSON.parse(lines.slice(start, end)));
+      if (end > start) deliver(parse(stringSlice(lines, start, end)));
       start = end + 1;
     }
   },
@@ -98,9 +101,9 @@ const json = {
  * @returns {any[] | undefined}
  */
 function parseTogether(lines) {
-  if (lines.length > MAX_TOGETHER || lines.indexOf('\n') === lines.length - 1) return undefined;
+  if (lines.length > MAX_TOGETHER || stringIndexOf(lines, '\n') === lines.length - 1) return undefined;
   try {
-    return JSON.parse(`[${lines.slice(0, -1).replaceAll('\n', ',')}]`);
+    return parse(`[${stringReplaceAll(stringSlice(lines, 0, -1), '\n', ',')}]`);
   } catch {
     return undefined;
   }
@@ -112,7 +115,7 @@ const advanced = {
 
   write(id, message, fd, lane) {
     if (lane !== undefined && fd < 0 && isPlain(message)) {
-      if (lane.writeText(JSON.stringify(message))) return 0;
+      if (lane.writeText(stringify(message))) return 0;
     }
     const serializer = new Serializer();
     serializer.writeRawBytes(header);
@@ -135,7 +138,7 @@ const advanced = {
       if (frames[start + HEADER] !== V8_FORMAT) {
         const text = frames.toString('utf8', start + HEADER, end);
         start = end;
-        deliver(JSON.parse(text));
+        deliver(parse(text));
         continue;
       }
       const deserializer = new /** @type {any} */ (Deserializer)(frames.subarray(start + HEADER, end));

@@ -3,8 +3,10 @@
 
 const os = require('node:os');
 
+const { SafeMap } = require('../untampered');
+
 /** @type {Map<number, string>} */
-const names = new Map();
+const names = new SafeMap();
 // Where two names share a number (SIGABRT and SIGIOT, SIGIO and SIGPOLL), the first is the one Node prints.
 for (const [name, number] of Object.entries(os.constants.signals))
   if (!names.has(number)) names.set(number, name);

@@ -15,6 +15,7 @@ const {
   validatedKillSignal,
 } = require('./options');
 const { stdioStringToArray } = require('./stdio');
+const { arrayIncludes } = require('../untampered');
 
 const debug = debuglog('child_process');
 
@@ -88,7 +89,7 @@ function fork(modulePath, args = [], options) {
     options.stdio = stdioStringToArray(options.stdio, 'ipc');
   } else if (!Array.isArray(options.stdio)) {
     options.stdio = stdioStringToArray(options.silent ? 'pipe' : 'inherit', 'ipc');
-  } else if (!options.stdio.includes('ipc')) {
+  } else if (!arrayIncludes(options.stdio, 'ipc')) {
     throw codedError('ERR_CHILD_PROCESS_IPC_REQUIRED', 'options.stdio');
   }
   return spawn(options.execPath, args, options);

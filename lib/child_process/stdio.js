@@ -8,6 +8,7 @@ const { inspect } = require('node:util');
 
 const { codedError } = require('../errors');
 const { handleKind } = require('./handles');
+const { arrayFind, arrayPush } = require('../untampered');
 
 /**
  * @typedef {object} StdioEntry
@@ -46,7 +47,7 @@ function stdioStringToArray(word, channel) {
 
 /** The handle in a stream, a server or itself; undefined if there is none. @param {any} value */
 function findHandle(value) {
-  return [value, value.handle, value._handle].find((candidate) => candidate && handleKind(candidate));
+  return arrayFind([value, value.handle, value._handle], (candidate) => candidate && handleKind(candidate));
 }
 
 /**
@@ -105,7 +106,7 @@ function getValidStdio(stdio, sync) {
       if (ipcFd !== undefined) throw codedError('ERR_IPC_ONE_PIPE');
       ipcFd = slot;
     }
-    entries.push(entry);
+    arrayPush(entries, entry);
   }
   return { stdio: entries, ipcFd };
 }

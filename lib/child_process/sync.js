@@ -22,6 +22,9 @@ const {
 const { nativeExtras, stepError } = require('./extras');
 const { signalName } = require('./signals');
 const { getValidStdio } = require('./stdio');
+const { arrayJoin, arrayMap, arraySlice, hasOwn } = require('../untampered');
+
+const { assign } = Object;
 
 const STDIO_IGNORE = -1;
 const STDIO_PIPE = -2;
@@ -47,8 +50,8 @@ function planOf(entry) {
 
 /** The bytes to write to an entry; undefined where it is not written to. @param {import('./stdio').StdioEntry} entry */
 function inputOf(entry) {
-  const { input, readable } = /** @type {{ input?: ArrayBufferView, readable?: boolean }} */ (entry);
-  if (!readable) return undefined;
+  if (!entry.readable) return undefined;
+  const input = hasOwn(entry, 'input') ? /** @type {ArrayBufferView} */ (entry.input) : undefined;
   return input ? new Uint8Array(input.buffer, input.byteOffset, input.byteLength) : NO_INPUT;
 }
 
@@ -57,7 +60,7 @@ function errorOf(native, { file, args }) {
   const error =
     stepError(native.error, native.step, file) ?? errnoException(native.error, `spawnSync ${file}`);
   error.path = file;
-  error.spawnargs = args.slice(1);
+  error.spawnargs = arraySlice(args, 1);
   return error;
 }
 
@@ -77,8 +80,8 @@ function run(options) {
       gid: options.gid ?? undefined,
       extras: nativeExtras(options),
     },
-    Int32Array.from(stdio, planOf),
-    stdio.map(inputOf),
+    new Int32Array(arrayMap(stdio, planOf)),
+    arrayMap(stdio, inputOf),
     {
       timeout: options.timeout ?? 0,
       maxBuffer: options.maxBuffer ?? 0,
@@ -112,7 +115,7 @@ function spawnSync(file, args, options) {
   const result = run(options);
   const { output } = result;
   if (output && options.encoding && options.encoding !== 'buffer') {
-    result.output = output.map((/** @type {any} */ data) => data && data.toString(options.encoding));
+    result.output = arrayMap(output, (/** @type {any} */ data) => data && data.toString(options.encoding));
   }
   result.stdout = result.output ? result.output[1] : missingStream;
   result.stderr = result.output ? result.output[2] : missingStream;
@@ -121,7 +124,7 @@ function spawnSync(file, args, options) {
 
 /** Throws what `execSync` and `execFileSync` throw. @param {any} result @param {string} command */
 function throwIfFailed(result, command) {
-  if (result.error) throw Object.assign(result.error, result);
+  if (result.error) throw assign(result.error, result);
   if (result.status === 0) return;
   const details = result.stderr && result.stderr.length > 0 ? `\n${result.stderr}` : '';
   throw plainError(`Command failed: ${command}${details}`, result);
@@ -142,7 +145,7 @@ function execFileSync(file, args, options) {
   ({ file, args, options } = normalizeExecFileArgs(file, args, options));
   const result = spawnSync(file, args, options);
   if (!options.stdio) showStderr(result);
-  throwIfFailed(result, [options.argv0 || file, ...args].join(' '));
+  throwIfFailed(result, arrayJoin([options.argv0 || file, ...args], ' '));
   return result.stdout;
 }
 

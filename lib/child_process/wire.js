@@ -11,9 +11,10 @@ const { errnoException, validateInteger } = require('../errors');
 const { engine, kinds, on } = require('../native');
 const { Lane } = require('./lane');
 const serialization = require('./serialization');
+const { SafeMap, arrayFilter, arrayPush, arraySplice } = require('../untampered');
 
 /** Open wires by the engine's id. @type {Map<number, Wire>} */
-const open = new Map();
+const open = new SafeMap();
 
 on(kinds.CHANNEL_INPUT, (id) => open.get(id)?.input());
 on(kinds.CHANNEL_WRITTEN, (id, count, errno) => open.get(id)?.written(count, errno));
@@ -35,13 +36,13 @@ on(kinds.CHANNEL_MORE, (id) => void setImmediate(() => engine.channelContinue(id
 
 class Wire {
   /**
-   * @param {number} fd of the socket, which the wire owns from now on
+   * @param {() => number} takeFd gives the socket, which the wire owns from then on
    * @param {string} mode 'json' or 'advanced'
    * @param {WireEvents} events
    */
-  constructor(fd, mode, events) {
+  constructor(takeFd, mode, events) {
     const codec = serialization[mode];
-    const id = engine.channelOpen(fd, codec.isAdvanced);
+    const id = engine.channelOpen(takeFd(), codec.isAdvanced);
     if (id < 0) throw errnoException(id, 'open');
     this.id = id;
     this.codec = codec;
@@ -90,7 +91,7 @@ class Wire {
     const lane = isFree ? this.lane : undefined;
     const status = this.codec.write(this.id, message, fd, lane);
     if (status === 1) {
-      this.callbacks.push(callback && AsyncResource.bind(callback, 'WRITEWRAP'));
+      arrayPush(this.callbacks, callback && AsyncResource.bind(callback, 'WRITEWRAP'));
       if (this.callbacks.length === 1) this.hold(true);
       return 0;
     }
@@ -155,7 +156,7 @@ class Wire {
     this.lane?.close();
     this.lane = undefined;
     engine.channelClose(this.id);
-    const lost = this.callbacks.filter((callback) => callback !== undefined);
+    const lost = arrayFilter(this.callbacks, (/** @type {any} */ callback) => callback !== undefined);
     this.callbacks = [];
     for (const callback of lost)
       process.nextTick(callback, errnoException(-os.constants.errno.ECANCELED, 'write'));
@@ -173,7 +174,7 @@ class Wire {
 
   /** @param {number} count @param {number} errno */
   written(count, errno) {
-    for (const callback of this.callbacks.splice(0, count)) {
+    for (const callback of arraySplice(this.callbacks, 0, count)) {
       if (callback) process.nextTick(callback, errno === 0 ? null : errnoException(errno, 'write'));
     }
     this.resource.runInAsyncScope(this.events.onWritten);

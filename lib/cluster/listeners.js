@@ -6,9 +6,12 @@
 
 const net = require('node:net');
 
-const { handleFromFd } = require('../child_process/handles');
+const { handleFromFd, listeningFd } = require('../child_process/handles');
 const { engine } = require('../native');
 const handoff = require('./handoff');
+
+/** libuv's flag for a socket that takes IPv6 only. */
+const TCP_IPV6ONLY = 1;
 
 /**
  * @typedef {object} Query a worker's `queryServer`
@@ -63,6 +66,25 @@ function toListen(address, query) {
   };
 }
 
+/**
+ * Binds a TCP port as a server of this process would, through what programs may have put in the place of
+ * `net.Server.prototype.listen`.
+ * @param {string | null} host
+ * @param {Query} query
+ * @param {(errno: number, fd?: number) => void} onBound with a descriptor of the listening socket
+ */
+function bindAsServer(host, { port, flags = 0, backlog }, onBound) {
+  const server = net.createServer();
+  server.once('error', (/** @type {any} */ error) => onBound(error.errno));
+  server.once('listening', () => {
+    const fd = engine.clusterDuplicate(listeningFd(server));
+    // Before its loop has looked for connections: from here on they are the accept thread's.
+    server.close();
+    onBound(fd < 0 ? fd : 0, fd);
+  });
+  server.listen({ port, host: host ?? undefined, ipv6Only: (flags & TCP_IPV6ONLY) !== 0, backlog });
+}
+
 /** A socket that the accept thread serves: connections are shared out by policy. */
 class Distributed {
   /** @param {string} key @param {string | null} address @param {Query} query */
@@ -71,26 +93,57 @@ class Distributed {
     /** @type {any} */
     this.data = undefined;
     this.workers = new Set();
-    const { code, kind, address: host, port } = handoff.listen(key, toListen(address, query));
-    this.listener = code;
+    /** The engine's number for it; below 0 the errno of the bind, undefined while that is under way. @type {number | undefined} */
+    this.listener = undefined;
     /** @type {object | undefined} */
     this.sockname = undefined;
-    if (kind === 'tcp' && host !== undefined) {
-      this.sockname = { address: host, family: net.isIPv6(host) ? 'IPv6' : 'IPv4', port };
+    /** No worker is left. */
+    this.isAbandoned = false;
+    /** Workers that wait for the bind. @type {Array<() => void>} */
+    this.waiting = [];
+    const { fd, port, backlog } = query;
+    if (port < 0 || (typeof fd === 'number' && fd >= 0)) {
+      this.bound(handoff.listen(key, toListen(address, query)));
+    } else {
+      bindAsServer(address, query, (errno, fd) => {
+        this.bound(errno < 0 ? { code: errno } : handoff.listen(key, { fd, backlog: backlog || undefined }));
+      });
     }
+  }
+
+  /** @param {{ code: number, kind?: string, address?: string, port?: number }} listened */
+  bound({ code, kind, address, port }) {
+    this.listener = code;
+    if (kind === 'tcp' && address !== undefined) {
+      this.sockname = { address, family: net.isIPv6(address) ? 'IPv6' : 'IPv4', port };
+    }
+    for (const go of this.waiting.splice(0)) go();
+    // All may have left meanwhile.
+    if (this.workers.size === 0 && code >= 0 && this.isAbandoned) handoff.unlisten(code);
   }
 
   /** @param {any} worker @param {Query} query @param {Reply} reply */
   add(worker, query, reply) {
     this.workers.add(worker);
-    if (this.listener < 0) return reply(this.listener, null);
+    this.isAbandoned = false;
+    const answer = () => this.answer(worker, query, reply);
+    if (this.listener === undefined) this.waiting.push(answer);
+    else answer();
+  }
+
+  /** @param {any} worker @param {Query} query @param {Reply} reply */
+  answer(worker, query, reply) {
+    const { listener } = this;
+    if (listener === undefined || listener < 0) return reply(listener ?? null, null);
     const sockname = this.sockname === undefined ? null : { sockname: this.sockname };
+    // Gone while the bind was under way.
+    if (!this.workers.has(worker)) return reply(null, sockname);
     const token = query.handoff;
     // A worker with a token answers the reply by saying that it is ready, and must be known by then; one without
     // gets its connections over the same channel, behind the reply.
-    if (token !== undefined) handoff.join(this.listener, worker, token);
+    if (token !== undefined) handoff.join(listener, worker, token);
     reply(null, sockname);
-    if (token === undefined) handoff.join(this.listener, worker, token);
+    if (token === undefined) handoff.join(listener, worker, token);
   }
 
   /** @param {any} worker */
@@ -101,10 +154,12 @@ class Distributed {
   /** @param {any} worker */
   remove(worker) {
     if (!this.workers.delete(worker)) return false;
-    if (this.listener < 0) return this.workers.size === 0;
-    handoff.leave(this.listener, worker);
-    if (this.workers.size !== 0) return false;
-    handoff.unlisten(this.listener);
+    const { listener } = this;
+    this.isAbandoned = this.workers.size === 0;
+    if (listener === undefined || listener < 0) return this.isAbandoned;
+    handoff.leave(listener, worker);
+    if (!this.isAbandoned) return false;
+    handoff.unlisten(listener);
     return true;
   }
 }

@@ -261,6 +261,12 @@ impl Engine {
         }
     }
 
+    /// A copy of a descriptor that stays its owner's; below 0 a negative errno.
+    #[napi]
+    pub fn cluster_duplicate(&self, fd: i32) -> i32 {
+        duplicate(fd).map_or_else(|errno| -(errno as i32), IntoRawFd::into_raw_fd)
+    }
+
     /// Closes a listener, at once.
     #[napi]
     pub fn cluster_unlisten(&self, listener: u32) {

@@ -7,6 +7,7 @@
 mod cluster;
 mod extras;
 mod ipc;
+mod pool;
 mod process;
 mod sync;
 
@@ -43,8 +44,12 @@ pub(crate) enum Kind {
     ClusterAcceptFailed = 7,
     /// (token, descriptor, listener): in a worker, a connection to adopt or give back.
     HandoffConnection = 8,
+    /// (0, 0, 0): tasks of this environment's pools have completed, for `poolCompletions`.
+    PoolCompletions = 9,
+    /// (0, 0, 0): in a pool's thread, there is something to take, or the answer to a request has come.
+    PoolTasks = 10,
     /// (channel, 0, 0): more messages have arrived than one turn of the loop is for; see `channelContinue`.
-    ChannelMore = 9,
+    ChannelMore = 11,
 }
 
 type SinkArgs = FnArgs<(u32, u32, i32, i32)>;
@@ -60,6 +65,7 @@ pub(crate) struct State {
     last_usage: Cell<Usage>,
     channels: ipc::Channels,
     cluster: cluster::Cluster,
+    pools: pool::Pools,
 }
 
 impl State {
@@ -84,6 +90,7 @@ impl State {
         self.children.take();
         self.channels.close();
         self.cluster.close();
+        self.pools.close();
     }
 }
 
@@ -114,6 +121,7 @@ impl Engine {
             last_usage: Cell::default(),
             channels: ipc::Channels::default(),
             cluster: cluster::Cluster::default(),
+            pools: pool::Pools::default(),
         });
         env.add_env_cleanup_hook(Rc::downgrade(&state), |state: Weak<State>| {
             if let Some(state) = state.upgrade() {

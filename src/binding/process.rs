@@ -1,8 +1,9 @@
 //! Children for JavaScript: spawn, signal, reference, and the events of `process::registry`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::ffi::CString;
-use std::os::fd::IntoRawFd;
+use std::os::fd::{IntoRawFd, OwnedFd};
 use std::rc::{Rc, Weak};
 
 use napi::bindgen_prelude::Int32Array;
@@ -31,6 +32,10 @@ pub(crate) struct Children {
     poll: Poll,
     check: Check,
     registry: RefCell<Registry>,
+    /// This side's ends of pipes that JavaScript has not taken yet, by spawn: a thread that is terminated in the
+    /// middle of a spawn must not leave them open.
+    pipes: RefCell<HashMap<i32, Vec<(usize, OwnedFd)>>>,
+    next_pipes: Cell<i32>,
 }
 
 impl Children {
@@ -45,7 +50,13 @@ impl Children {
         poll.watch(true, false).named("uv_poll_start")?;
         // Until there is a child: a spawn that fails must not keep the loop alive.
         poll.set_ref(false);
-        Ok(Rc::new(Self { poll, check, registry: RefCell::new(registry) }))
+        Ok(Rc::new(Self {
+            poll,
+            check,
+            registry: RefCell::new(registry),
+            pipes: RefCell::default(),
+            next_pipes: Cell::default(),
+        }))
     }
 
     fn on_ready(&self, state: &State) {
@@ -79,6 +90,27 @@ impl Children {
                 Err(failure) => state.emit(Kind::ChildNotStarted, id, -(failure.errno as i32), failure.step),
             }
         }
+    }
+
+    /// Keeps the pipes of one spawn until they are taken; returns their key.
+    fn keep_pipes(&self, pipes: Vec<(usize, OwnedFd)>) -> i32 {
+        let key = self.next_pipes.get();
+        self.next_pipes.set(key.wrapping_add(1) & i32::MAX);
+        if !pipes.is_empty() {
+            self.pipes.borrow_mut().insert(key, pipes);
+        }
+        key
+    }
+
+    /// The pipe of one slot.
+    fn take_pipe(&self, key: i32, slot: usize) -> Option<OwnedFd> {
+        let mut kept = self.pipes.borrow_mut();
+        let pipes = kept.get_mut(&key)?;
+        let (_, pipe) = pipes.swap_remove(pipes.iter().position(|&(at, _)| at == slot)?);
+        if pipes.is_empty() {
+            kept.remove(&key);
+        }
+        Some(pipe)
     }
 
     fn update_ref(&self) {
@@ -161,14 +193,15 @@ impl Engine {
     /// Starts a child without waiting for its exec.
     ///
     /// Arguments by position, not in an object: reading eleven properties takes as long as half the clone.
-    /// `stdio` says for each descriptor of the child: -1 ignore, -2 pipe, -3 message channel, else a descriptor
-    /// of this process; each -2 and -3 is replaced by this side's end. `result` receives the child's id and pid.
-    /// Returns 0 or a negative errno; on an error the ends of pipes not made are left as they are.
+    /// `stdio` says for each descriptor of the child: -1 ignore, -2 pipe, -3 message channel, else a
+    /// descriptor of this process.
+    /// `result` receives the child's id, its pid, and the key by which `takePipe` gives this side's ends of the
+    /// pipes, or -1 where none were made. Returns 0 or a negative errno.
     #[napi]
     #[allow(clippy::too_many_arguments)]
     pub fn spawn(
         &self,
-        mut stdio: Int32Array,
+        stdio: Int32Array,
         mut result: Int32Array,
         file: String,
         args: String,
@@ -182,22 +215,21 @@ impl Engine {
     ) -> i32 {
         let options = SpawnOptions { file, args, env, extra_env, cwd, detached, uid, gid, extras };
         // SAFETY: JavaScript passes arrays of its own and waits for this call.
-        let (stdio, result) = unsafe { (stdio.as_mut(), result.as_mut()) };
-        match self.try_spawn(options, stdio, result) {
+        let result = unsafe { result.as_mut() };
+        match self.try_spawn(options, &stdio, result) {
             Ok(()) => 0,
             Err(code) => code,
         }
     }
 
-    fn try_spawn(&self, options: SpawnOptions, stdio: &mut [i32], result: &mut [i32]) -> Result<(), i32> {
+    fn try_spawn(&self, options: SpawnOptions, stdio: &[i32], result: &mut [i32]) -> Result<(), i32> {
+        result[2] = -1;
         let children = self.children().map_err(OsError::code)?;
         let mark = options.extras.as_ref().and_then(|extras| extras.mark.clone());
         let command = options.into_command(stdio).map_err(|errno| -(errno as i32))?;
         let run = if command.plan.die_with_parent { spawner::run_lasting } else { spawn::run };
         let running = run(command).map_err(OsError::code)?;
-        for (slot, end) in running.pipes {
-            stdio[slot] = end.into_raw_fd();
-        }
+        result[2] = children.keep_pipes(running.pipes);
         let child = running.child.map_err(OsError::code)?;
         let pid = child.pid;
         let id = children.registry.borrow_mut().insert(child, mark).map_err(OsError::code)?;
@@ -205,6 +237,22 @@ impl Engine {
         result[0] = id as i32;
         result[1] = pid;
         Ok(())
+    }
+
+    /// This side's end of a pipe of a spawn, the caller's from now on; -1 if there is none.
+    #[napi]
+    pub fn take_pipe(&self, key: i32, slot: u32) -> i32 {
+        let children = self.state.children.borrow();
+        let pipe = children.as_ref().and_then(|children| children.take_pipe(key, slot as usize));
+        pipe.map_or(-1, IntoRawFd::into_raw_fd)
+    }
+
+    /// Closes what has not been taken of the pipes of a spawn.
+    #[napi]
+    pub fn drop_pipes(&self, key: i32) {
+        if let Some(children) = &*self.state.children.borrow() {
+            children.pipes.borrow_mut().remove(&key);
+        }
     }
 
     fn children(&self) -> OsResult<Rc<Children>> {

@@ -1,0 +1,65 @@
+'use strict';
+// @ts-check
+
+// Functions of the language as they were when rcluster was loaded. A program that later replaces methods which all
+// arrays, strings or maps inherit (old frameworks do, tests do, attackers do) still gets its children, as in Node.
+
+const { call } = Function.prototype;
+
+/**
+ * A method as a function of its object.
+ * @param {Function} method
+ * @returns {(self: any, ...args: any[]) => any}
+ */
+function uncurry(method) {
+  return call.bind(/** @type {any} */ (method));
+}
+
+const array = Array.prototype;
+const string = String.prototype;
+
+/** Gives a subclass the methods themselves, so that it does not look them up where they may be replaced. */
+function fix(/** @type {any} */ Class, /** @type {any} */ Base) {
+  const { size, constructor, ...methods } = Object.getOwnPropertyDescriptors(Base.prototype);
+  Object.defineProperties(Class.prototype, methods);
+  return Class;
+}
+
+/** @type {MapConstructor} */
+const SafeMap = fix(class SafeMap extends Map {}, Map);
+/** @type {SetConstructor} */
+const SafeSet = fix(class SafeSet extends Set {}, Set);
+
+/** @type {<T>(list: ReadonlyArray<T>, test: (item: T, at: number) => unknown) => T[]} */
+const arrayFilter = uncurry(array.filter);
+/** @type {<T>(list: ReadonlyArray<T>, test: (item: T, at: number) => unknown) => T | undefined} */
+const arrayFind = uncurry(array.find);
+/** @type {<T>(list: ReadonlyArray<T>, run: (item: T, at: number) => void) => void} */
+const arrayForEach = uncurry(array.forEach);
+/** @type {<T, R>(list: ReadonlyArray<T>, change: (item: T, at: number) => R) => R[]} */
+const arrayMap = uncurry(array.map);
+
+module.exports = {
+  SafeMap,
+  SafeSet,
+  arrayFilter,
+  arrayFind,
+  arrayForEach,
+  arrayIncludes: uncurry(array.includes),
+  arrayIndexOf: uncurry(array.indexOf),
+  arrayJoin: uncurry(array.join),
+  arrayLastIndexOf: uncurry(array.lastIndexOf),
+  arrayMap,
+  arrayPush: uncurry(array.push),
+  arraySlice: uncurry(array.slice),
+  arraySplice: uncurry(array.splice),
+  arrayUnshift: uncurry(array.unshift),
+  hasOwn: Object.hasOwn,
+  stringIncludes: uncurry(string.includes),
+  stringIndexOf: uncurry(string.indexOf),
+  stringReplaceAll: uncurry(string.replaceAll),
+  stringSlice: uncurry(string.slice),
+  stringSplit: uncurry(string.split),
+  stringStartsWith: uncurry(string.startsWith),
+  stringToUpperCase: uncurry(string.toUpperCase),
+};
