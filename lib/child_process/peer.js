@@ -47,10 +47,10 @@ class Peer {
 
   /** @param {any} message whose command begins with PEER_PREFIX */
   arrived(message) {
-    if (this.ipc.isClosing) return;
-    const { wire } = this.ipc;
+    const { isClosing, wire } = this.ipc;
     switch (message.cmd) {
       case HELLO: {
+        if (isClosing) break;
         this.isKnown = true;
         const ring = message.ring === true && isRingAllowed() && engine.channelOpenRing(wire.id) === 0;
         wire.write({ cmd: READY, ring }, -1);
@@ -61,7 +61,9 @@ class Peer {
       case READY:
         this.isKnown = true;
         if (message.ring === true) {
+          // Also while it is being closed: bells follow, which would be taken for part of a message.
           engine.channelReceiveByRing(wire.id);
+          if (isClosing) break;
           wire.write({ cmd: SWITCH }, -1);
           this.sendByRing();
         } else {
@@ -73,7 +75,7 @@ class Peer {
         engine.channelReceiveByRing(wire.id);
         break;
       default:
-        this.requests.arrived(message);
+        if (!isClosing) this.requests.arrived(message);
     }
   }
 
