@@ -46,7 +46,7 @@ function attach(worker, handoff, pid) {
 
 /** Undoes `prepare` for a worker that was not started. @param {Handoff} handoff */
 function abandon(handoff) {
-  engine.clusterRemoveWorker(handoff.id);
+  engine.clusterRemoveWorker(handoff.id, false);
 }
 
 /** A worker is leaving: others get the connections it has not taken. @param {any} worker */
@@ -55,18 +55,37 @@ function takeBack(worker) {
   if (handoff !== undefined) engine.clusterTakeBack(handoff.id);
 }
 
+/** The engine's number for a worker that runs. @param {any} worker */
+function idOf(worker) {
+  return handoffs.get(worker)?.id;
+}
+
+/**
+ * @param {any} worker
+ * @param {number} weight
+ * @param {boolean} isPaused
+ */
+function tune(worker, weight, isPaused) {
+  const handoff = handoffs.get(worker);
+  if (handoff !== undefined) engine.clusterTune(handoff.id, weight, isPaused);
+}
+
 /** A worker's channel is closed: what it has not answered for goes to others. @param {any} worker */
 function disconnected(worker) {
   takeBack(worker);
   messages.answerAll(worker.process, { accepted: false });
 }
 
-/** A worker's process has ended. @param {any} worker */
-function ended(worker) {
+/**
+ * A worker's process has ended.
+ * @param {any} worker
+ * @param {boolean} [crashed] nobody wished that it would
+ */
+function ended(worker, crashed = false) {
   const handoff = handoffs.get(worker);
   if (handoff === undefined) return;
   messages.answerAll(worker.process, { accepted: false });
-  engine.clusterRemoveWorker(handoff.id);
+  engine.clusterRemoveWorker(handoff.id, crashed);
   handoffs.delete(worker);
   workersById.delete(handoff.id);
 }
@@ -102,9 +121,10 @@ function warnOfFailure(listener, errno) {
  * Starts to accept.
  * @param {string} key
  * @param {import('../../binding.js').Listen} options
+ * @param {number} policy
  */
-function listen(key, options) {
-  const listened = engine.clusterListen(options);
+function listen(key, options, policy) {
+  const listened = engine.clusterListen(options, policy);
   if (listened.code >= 0)
     listeners.set(listened.code, { key, kind: listened.kind === 'pipe' ? 'pipe' : 'tcp' });
   return listened;
@@ -132,4 +152,17 @@ function leave(listener, worker) {
   if (handoff !== undefined) engine.clusterLeave(listener, handoff.id);
 }
 
-module.exports = { abandon, attach, disconnected, ended, join, leave, listen, prepare, takeBack, unlisten };
+module.exports = {
+  abandon,
+  attach,
+  disconnected,
+  ended,
+  idOf,
+  join,
+  leave,
+  listen,
+  prepare,
+  takeBack,
+  tune,
+  unlisten,
+};

@@ -8,15 +8,15 @@ const path = require('node:path');
 
 const { codedError, nodeMajor } = require('../errors');
 const handoff = require('./handoff');
-const { Distributed, Shared, isUdp } = require('./listeners');
+const { Distributed, PerWorker, Shared, isUdp } = require('./listeners');
 const messages = require('./messages');
+const scheduling = require('./scheduling');
 const workerProcess = require('./worker_process');
 
 /** @type {any} */
 const cluster = require('node:cluster');
 const { EventEmitter } = require('node:events');
 
-const { SCHED_NONE, SCHED_RR } = cluster;
 const { Worker } = cluster;
 const { disconnect: nodeDisconnect, destroy: nodeDestroy } = Worker.prototype;
 
@@ -40,6 +40,11 @@ function assert(condition, message) {
 
 /** @param {object} [options] */
 function setupPrimary(options) {
+  const { schedulingPolicy: givenPolicy } = /** @type {any} */ (options ?? {});
+  if (givenPolicy !== undefined) {
+    scheduling.validatePolicy(givenPolicy);
+    cluster.schedulingPolicy = schedulingPolicy = givenPolicy;
+  }
   const settings = {
     args: process.argv.slice(2),
     exec: process.argv[1],
@@ -58,10 +63,7 @@ function setupPrimary(options) {
   if (!isSetUp) {
     isSetUp = true;
     schedulingPolicy = cluster.schedulingPolicy;
-    assert(
-      schedulingPolicy === SCHED_NONE || schedulingPolicy === SCHED_RR,
-      `Bad cluster.schedulingPolicy: ${schedulingPolicy}`,
-    );
+    assert(scheduling.isPolicy(schedulingPolicy), `Bad cluster.schedulingPolicy: ${schedulingPolicy}`);
     process.on(/** @type {any} */ ('internalMessage'), onPrimaryMessage);
   }
   process.nextTick(emitSetup, settings);
@@ -118,7 +120,8 @@ function emitFork(worker) {
 
 /** @param {any} worker @param {number | null} code @param {string | null} signal */
 function onExit(worker, code, signal) {
-  handoff.ended(worker);
+  const isWished = worker.exitedAfterDisconnect || worker.process.killed || code === 0;
+  handoff.ended(worker, !isWished);
   // While the channel is open there may be messages to come from a worker that users want to find.
   if (!worker.isConnected()) {
     leaveAll(worker);
@@ -243,9 +246,11 @@ function makeListener(key, query) {
     const relative = path.relative(process.cwd(), address);
     if (relative.length <= address.length) address = relative;
   }
-  return schedulingPolicy !== SCHED_RR || isUdp(query)
-    ? new Shared(address, query)
-    : new Distributed(key, address, query);
+  if (isUdp(query)) return new Shared(address, query);
+  if (!scheduling.isByKernel(schedulingPolicy)) return new Distributed(key, address, query, schedulingPolicy);
+  const isPort = !(query.port < 0) && !(query.fd >= 0);
+  if (schedulingPolicy === scheduling.SCHED_REUSEPORT && isPort) return new PerWorker(address, query);
+  return new Shared(address, query);
 }
 
 /** @this {any} */
@@ -268,6 +273,7 @@ function destroyWorker(signal) {
 /** Puts our methods in the place of Node's. */
 function install() {
   Object.assign(cluster, { setupPrimary, setupMaster: setupPrimary, fork, disconnect });
+  scheduling.install();
   Object.assign(Worker.prototype, { disconnect: disconnectWorker, destroy: destroyWorker });
 }
 

@@ -1,19 +1,22 @@
 //! The cluster for JavaScript: in the primary listeners and workers, in a worker the connections it adopts.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::os::fd::{IntoRawFd, RawFd};
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 
 use napi_derive::napi;
 use nix::errno::Errno;
 
 use super::{Engine, Kind, State};
 use crate::cluster::listener::{self, Bound, Endpoint, HandleKind, Host, Options};
+use crate::cluster::load::{self, HEARTBEAT_INTERVAL, Load, Meter};
 use crate::cluster::primary::{Event, Listening, Primary};
+use crate::cluster::schedule::Policy;
 use crate::cluster::worker::{Inbox, Received};
 use crate::sys::fd::{duplicate, take};
-use crate::sys::uv::Poll;
+use crate::sys::uv::{Poll, Timer};
 
 /// Connections adopted in one turn of the loop, before what else is ready gets its turn.
 const ADOPT_BATCH: usize = 64;
@@ -38,7 +41,7 @@ struct PrimarySide {
     _poll: Poll,
     primary: Primary,
     listeners: RefCell<HashMap<u32, Listening>>,
-    workers: RefCell<Vec<u32>>,
+    workers: RefCell<HashMap<u32, Arc<Load>>>,
 }
 
 impl PrimarySide {
@@ -55,8 +58,8 @@ impl PrimarySide {
 
 impl Drop for PrimarySide {
     fn drop(&mut self) {
-        for worker in self.workers.take() {
-            self.primary.remove_worker(worker);
+        for worker in self.workers.take().into_keys() {
+            self.primary.remove_worker(worker, false);
         }
     }
 }
@@ -81,7 +84,11 @@ fn on_primary_ready(state: &Weak<State>) {
 struct WorkerSide {
     // Closed before `inbox`, whose descriptor it watches.
     poll: Poll,
+    _heartbeat: Timer,
     inbox: RefCell<Inbox>,
+    meter: RefCell<Meter>,
+    /// Connections of its servers that are open.
+    open: Cell<u32>,
 }
 
 impl WorkerSide {
@@ -91,12 +98,32 @@ impl WorkerSide {
         poll.watch(true, false)?;
         // A listening server keeps the worker alive by a timer of Node's own.
         poll.set_ref(false);
-        Ok(Rc::new(Self { poll, inbox: RefCell::new(inbox) }))
+        let weak = Rc::downgrade(state);
+        let heartbeat = Timer::start(state.uv_loop, HEARTBEAT_INTERVAL, move || on_heartbeat(&weak))?;
+        Ok(Rc::new(Self {
+            poll,
+            _heartbeat: heartbeat,
+            inbox: RefCell::new(inbox),
+            meter: RefCell::default(),
+            open: Cell::default(),
+        }))
     }
 
     /// Watches for room in the socket while something waits for it.
     fn update_watch(&self) {
         let _ = self.poll.watch(true, self.inbox.borrow().has_unsent());
+    }
+}
+
+fn on_heartbeat(state: &Weak<State>) {
+    let Some(state) = state.upgrade() else { return };
+    if let Some(side) = &*state.cluster.worker.borrow() {
+        let (time, waited) = state.uv_loop.times();
+        let utilisation = side.meter.borrow_mut().measure(time, waited);
+        if let Some(load) = side.inbox.borrow().load() {
+            load.set_open(side.open.get());
+            load.beat(utilisation);
+        }
     }
 }
 
@@ -112,7 +139,7 @@ fn on_worker_ready(state: &Weak<State>) {
     for _ in 0..ADOPT_BATCH {
         // Looked up each time: what runs on a connection may end this side.
         let Some(side) = side() else { return };
-        let received = side.inbox.borrow().receive();
+        let received = side.inbox.borrow_mut().receive();
         match received {
             Received::Connection(packet, connection) => {
                 let fd = connection.into_raw_fd();
@@ -210,6 +237,16 @@ impl Listened {
     }
 }
 
+/// By the numbers of `cluster.SCHED_*`.
+fn policy_of(number: u32) -> Policy {
+    match number {
+        3 => Policy::LeastConnections,
+        4 => Policy::LeastLoad,
+        5 => Policy::Sticky,
+        _ => Policy::RoundRobin,
+    }
+}
+
 #[napi]
 impl Engine {
     fn primary_side(&self) -> Result<Rc<PrimarySide>, Errno> {
@@ -229,13 +266,14 @@ impl Engine {
         }
     }
 
-    /// Binds, listens, and has the accept thread accept: `code` is the listener's number.
+    /// Binds, listens, and has the accept thread accept and share out by `policy`: `code` is the listener's
+    /// number.
     #[napi]
-    pub fn cluster_listen(&self, options: Listen) -> Listened {
-        self.try_listen(&options).unwrap_or_else(Listened::failed)
+    pub fn cluster_listen(&self, options: Listen, policy: u32) -> Listened {
+        self.try_listen(&options, policy_of(policy)).unwrap_or_else(Listened::failed)
     }
 
-    fn try_listen(&self, options: &Listen) -> Result<Listened, Errno> {
+    fn try_listen(&self, options: &Listen, policy: Policy) -> Result<Listened, Errno> {
         let side = self.primary_side()?;
         let mut listeners = side.listeners.borrow_mut();
         if options.fd.is_some_and(|fd| listeners.values().any(|listening| listening.is_on(fd))) {
@@ -243,7 +281,7 @@ impl Engine {
         }
         let bound = listener::listen_on(&options.endpoint()?, options.options())?;
         let mut listened = Listened::of(&bound, 0);
-        let listening = side.primary.listen(bound);
+        let listening = side.primary.listen(bound, policy);
         listened.code = listening.id() as i32;
         listeners.insert(listening.id(), listening);
         Ok(listened)
@@ -279,7 +317,7 @@ impl Engine {
     pub fn cluster_add_worker(&self) -> Vec<f64> {
         let added = self.primary_side().and_then(|side| {
             let new = side.primary.add_worker()?;
-            side.workers.borrow_mut().push(new.worker);
+            side.workers.borrow_mut().insert(new.worker, new.load.clone());
             Ok(new)
         });
         match added {
@@ -297,12 +335,12 @@ impl Engine {
         }
     }
 
-    /// Forgets a worker that has ended.
+    /// Forgets a worker that has ended; `crashed` if that was nobody's wish.
     #[napi]
-    pub fn cluster_remove_worker(&self, worker: u32) {
+    pub fn cluster_remove_worker(&self, worker: u32, crashed: bool) {
         self.with_primary(|side| {
-            side.workers.borrow_mut().retain(|&other| other != worker);
-            side.primary.remove_worker(worker);
+            side.workers.borrow_mut().remove(&worker);
+            side.primary.remove_worker(worker, crashed);
         });
     }
 
@@ -310,6 +348,29 @@ impl Engine {
     #[napi]
     pub fn cluster_take_back(&self, worker: u32) {
         self.with_primary(|side| side.primary.take_back(worker));
+    }
+
+    /// Sets a worker's share relative to the others, and whether it gets connections at all.
+    #[napi]
+    pub fn cluster_tune(&self, worker: u32, weight: u32, paused: bool) {
+        self.with_primary(|side| side.primary.tune(worker, weight, paused));
+    }
+
+    /// The load of a worker, as it told itself: connections it got, open ones, ones on their way to it, thousandths of
+    /// its time in which its event loop does not wait, milliseconds since that turned. Empty before it has told.
+    #[napi]
+    pub fn cluster_load(&self, worker: u32) -> Vec<f64> {
+        let mut numbers = Vec::new();
+        self.with_primary(|side| {
+            let load = side.workers.borrow().get(&worker).map(|load| load.at(load::now()));
+            if let Some(load) = load
+                && let Some(silent_for) = load.silent_for
+            {
+                let counts = [load.adopted, load.open, load.pending, u64::from(load.utilisation), silent_for];
+                numbers.extend(counts.map(|count| count as f64));
+            }
+        });
+        numbers
     }
 
     /// Adds a worker to a listener; `token` below 0 for one that gets its connections over the channel.
@@ -365,6 +426,17 @@ impl Engine {
     #[napi]
     pub fn handoff_ready(&self, token: u32) {
         self.with_inbox(|inbox| inbox.ready(token));
+    }
+
+    /// In a worker: so many connections of its servers are open.
+    #[napi]
+    pub fn handoff_open_count(&self, count: u32) {
+        if let Some(side) = &*self.state.cluster.worker.borrow() {
+            side.open.set(count);
+            if let Some(load) = side.inbox.borrow().load() {
+                load.set_open(count);
+            }
+        }
     }
 
     /// In a worker: gives back a connection, for another; no more come for `token` until it is ready again.

@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::stat::fstat;
 
+use super::load::Load;
 use super::packet::{Kind, LENGTH, Packet};
 use crate::sys::fd::{take, with_borrowed};
 use crate::sys::scm;
@@ -31,6 +32,8 @@ pub struct Inbox {
     socket: OwnedFd,
     /// What the socket had no room for, in order.
     unsent: VecDeque<(Packet, Option<OwnedFd>)>,
+    /// Where the load is told, once the primary has sent it.
+    load: Option<Load>,
 }
 
 impl Inbox {
@@ -42,7 +45,7 @@ impl Inbox {
         }
         let socket = take(fd)?;
         fcntl(&socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-        Ok(Self { socket, unsent: VecDeque::new() })
+        Ok(Self { socket, unsent: VecDeque::new(), load: None })
     }
 
     /// To be watched: for input, and for room while `has_unsent`.
@@ -51,14 +54,19 @@ impl Inbox {
     }
 
     /// Takes the next connection.
-    pub fn receive(&self) -> Received {
+    pub fn receive(&mut self) -> Received {
         let mut bytes = [0; LENGTH];
         loop {
             match scm::receive(self.fd(), &mut bytes) {
                 Ok((0, _)) => return Received::Closed,
                 Ok((length, Some(connection))) => {
-                    if let Some(packet) = Packet::decode(&bytes[..length]) {
-                        return Received::Connection(packet, connection);
+                    let Some(packet) = Packet::decode(&bytes[..length]) else { continue };
+                    match packet.kind {
+                        Kind::Load => self.load = Load::open(&connection).ok(),
+                        _ => {
+                            self.load.as_ref().inspect(|load| load.taken());
+                            return Received::Connection(packet, connection);
+                        }
                     }
                 }
                 Ok((_, None)) => {}
@@ -75,7 +83,13 @@ impl Inbox {
 
     /// Gives a connection back; no more come for `token` until it is `ready`.
     pub fn refuse(&mut self, token: u32, listener: u32, connection: OwnedFd) {
+        self.load.as_ref().inspect(|load| load.refused());
         self.send(Packet { kind: Kind::Refused, token, listener }, Some(connection));
+    }
+
+    /// Where the load of this worker is told.
+    pub fn load(&self) -> Option<&Load> {
+        self.load.as_ref()
     }
 
     fn send(&mut self, packet: Packet, connection: Option<OwnedFd>) {

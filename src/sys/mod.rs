@@ -10,6 +10,7 @@ pub mod node;
 pub mod pidfd;
 mod raw;
 pub mod scm;
+pub mod shm;
 mod signals;
 pub mod socket;
 pub mod thread;

@@ -22,11 +22,15 @@ struct Stage {
 
 impl Stage {
     fn new(count: usize) -> Self {
+        Self::with(Policy::RoundRobin, count)
+    }
+
+    fn with(policy: Policy, count: usize) -> Self {
         let primary = Primary::new().unwrap();
         let endpoint = Endpoint::Tcp(Some(Host::parse("127.0.0.1").unwrap()), 0);
         let bound = listen_on(&endpoint, Options::default()).unwrap();
         let address = bound.address().unwrap();
-        let listening = primary.listen(bound);
+        let listening = primary.listen(bound, policy);
         let mut stage = Self { primary, listening, address, workers: Vec::new() };
         for _ in 0..count {
             stage.add_worker();
@@ -36,7 +40,7 @@ impl Stage {
     }
 
     /// Connects until all workers are known to be ready and the turn is the first one's.
-    fn settle(&self) {
+    fn settle(&mut self) {
         let mut known = vec![false; self.workers.len()];
         let mut last = None;
         while known.contains(&false) || last != known.len().checked_sub(1) {
@@ -65,11 +69,11 @@ impl Stage {
     }
 
     /// The names of the connections that worker `index` gets, until it has `count`.
-    fn take(&self, index: usize, count: usize) -> Vec<u8> {
+    fn take(&mut self, index: usize, count: usize) -> Vec<u8> {
         self.take_connections(index, count).into_iter().map(|(_, name)| name).collect()
     }
 
-    fn take_connections(&self, index: usize, count: usize) -> Vec<(OwnedFd, u8)> {
+    fn take_connections(&mut self, index: usize, count: usize) -> Vec<(OwnedFd, u8)> {
         let mut taken = Vec::new();
         wait_until(|| {
             while let Received::Connection(packet, connection) = self.workers[index].1.receive() {
@@ -83,7 +87,7 @@ impl Stage {
         taken
     }
 
-    fn is_empty(&self, index: usize) -> bool {
+    fn is_empty(&mut self, index: usize) -> bool {
         matches!(self.workers[index].1.receive(), Received::Empty)
     }
 }
@@ -106,7 +110,7 @@ fn wait_until(mut condition: impl FnMut() -> bool) {
 
 #[test]
 fn connections_go_round() {
-    let stage = Stage::new(3);
+    let mut stage = Stage::new(3);
     let _clients: Vec<_> = (0..9).map(|name| stage.connect(name)).collect();
     assert_eq!(stage.take(0, 3), [0, 3, 6]);
     assert_eq!(stage.take(1, 3), [1, 4, 7]);
@@ -123,10 +127,10 @@ fn connections_wait_for_the_first_worker() {
 
 #[test]
 fn what_a_worker_has_not_taken_goes_to_others_in_order_when_it_goes() {
-    let stage = Stage::new(2);
+    let mut stage = Stage::new(2);
     let _clients: Vec<_> = (0..6).map(|name| stage.connect(name)).collect();
     assert_eq!(stage.take(1, 3), [1, 3, 5]);
-    stage.primary.remove_worker(stage.workers[0].0);
+    stage.primary.remove_worker(stage.workers[0].0, false);
     assert_eq!(stage.take(1, 3), [0, 2, 4]);
 }
 
@@ -166,10 +170,10 @@ fn a_refused_connection_goes_to_another_and_none_come_until_the_worker_is_ready(
 #[test]
 fn a_worker_that_takes_nothing_is_passed_over_when_its_socket_is_full() {
     const COUNT: usize = 200;
-    let stage = Stage::new(2);
+    let mut stage = Stage::new(2);
     let mut taken = [0; 2];
     let mut clients = Vec::new();
-    let mut drain = |index: usize| {
+    let mut drain = |stage: &mut Stage, index: usize| {
         while let Received::Connection(..) = stage.workers[index].1.receive() {
             taken[index] += 1;
         }
@@ -177,12 +181,12 @@ fn a_worker_that_takes_nothing_is_passed_over_when_its_socket_is_full() {
     };
     for _ in 0..COUNT {
         clients.push(stage.connect(0));
-        drain(1);
+        drain(&mut stage, 1);
     }
-    wait_until(|| drain(1)[1] > COUNT - 50);
+    wait_until(|| drain(&mut stage, 1)[1] > COUNT - 50);
     wait_until(|| {
-        drain(1);
-        drain(0).iter().sum::<usize>() == COUNT
+        drain(&mut stage, 1);
+        drain(&mut stage, 0).iter().sum::<usize>() == COUNT
     });
     assert!((4..50).contains(&taken[0]), "{taken:?}");
 }
@@ -224,7 +228,7 @@ fn a_closed_listener_frees_its_port_at_once_and_closes_what_waits() {
     let worker = stage.workers[0].0;
     let mut client = stage.connect(0);
     wait_until(|| {
-        stage.primary.remove_worker(worker);
+        stage.primary.remove_worker(worker, false);
         true
     });
     drop(stage.listening);
@@ -238,7 +242,7 @@ fn a_closed_listener_frees_its_port_at_once_and_closes_what_waits() {
 
 #[test]
 fn what_a_worker_has_not_taken_is_taken_back_after_it_has_left() {
-    let stage = Stage::new(2);
+    let mut stage = Stage::new(2);
     let _clients: Vec<_> = (0..6).map(|name| stage.connect(name)).collect();
     assert_eq!(stage.take(1, 3), [1, 3, 5]);
     let worker = stage.workers[0].0;
