@@ -52,6 +52,10 @@ export declare class Engine {
   handoffOpen(fd: number, inode: number): number
   /** In a worker: the server of `token` takes connections from now on. */
   handoffReady(token: number): void
+  /** In a worker: ends it soon after its primary, even if its event loop is blocked; 0 or a negative errno. */
+  endWithParent(): number
+  /** In a worker that was told to go: it may take its time, whatever becomes of the primary. */
+  outliveParent(): void
   /** In a worker: so many connections of its servers are open. */
   handoffOpenCount(count: number): void
   /** In a worker: gives back a connection, for another; no more come for `token` until it is ready again. */

@@ -177,6 +177,26 @@ test('a stopped worker gets no new connections, and those on their way to it go 
   await waitFor(async () => (await takerOf(port)) === stopped.id);
 });
 
+test('while workers crash at their start, new ones get nothing before they have lived a while', async () => {
+  const { workers, port } = await cast(SCHED_RR, 1, 'listen');
+  const startAnother = async () => {
+    const worker = await startWorker();
+    await listenAll([worker], 'listen');
+    return worker;
+  };
+  for (let i = 0; i < 3; i++) {
+    const crashing = await startAnother();
+    await takerOf(port);
+    call(crashing, 'exit', 1).catch(() => {});
+    await waitFor(() => crashing.isDead());
+  }
+  const suspect = await startAnother();
+  const ids = [];
+  for (let i = 0; i < 6; i++) ids.push(await takerOf(port));
+  expect(new Set(ids)).toEqual(new Set([workers[0].id]));
+  await waitFor(async () => (await takerOf(port)) === suspect.id);
+});
+
 test('a policy by name, and none that there is not', async () => {
   for (const [name, policy] of [
     ['least-conn', SCHED_LEAST_CONN],

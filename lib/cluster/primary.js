@@ -10,7 +10,9 @@ const { codedError, nodeMajor } = require('../errors');
 const handoff = require('./handoff');
 const { Distributed, PerWorker, Shared, isUdp } = require('./listeners');
 const messages = require('./messages');
+const { availableParallelism, place } = require('./processors');
 const scheduling = require('./scheduling');
+const { listenFds } = require('./systemd');
 const workerProcess = require('./worker_process');
 
 /** @type {any} */
@@ -89,13 +91,14 @@ function onPrimaryMessage(message) {
   }
 }
 
-/** @param {object} [env] */
-function fork(env) {
+/** @param {object} [env] @param {object} [extras] what is set in its process before it starts */
+function fork(env, extras) {
   setupPrimary();
   const id = ++lastId;
-  const { child, socket } = workerProcess.start(cluster.settings, id, env);
+  const { child, socket } = workerProcess.start(cluster.settings, id, env, extras);
   const worker = new Worker({ id, process: child });
   ours.add(worker);
+  place(child);
   // The number is known before the exec is, and reading `child.pid` would wait for that.
   if (socket !== undefined) handoff.attach(worker, socket, child._handle?.pid ?? 0);
 
@@ -168,6 +171,16 @@ function disconnect(callback) {
     if (worker.isConnected()) worker.disconnect();
   }
   if (typeof callback === 'function') intercom.once('disconnect', callback);
+}
+
+/**
+ * Sends a message to every worker that is connected; how many those are.
+ * @param {any} message
+ */
+function broadcast(message) {
+  const workers = Object.values(cluster.workers).filter((worker) => worker.isConnected());
+  for (const worker of workers) worker.send(message);
+  return workers.length;
 }
 
 /** What workers ask for, by `act`. @type {Record<string, (worker: any, message: any) => void>} */
@@ -272,8 +285,9 @@ function destroyWorker(signal) {
 
 /** Puts our methods in the place of Node's. */
 function install() {
-  Object.assign(cluster, { setupPrimary, setupMaster: setupPrimary, fork, disconnect });
+  Object.assign(cluster, { setupPrimary, setupMaster: setupPrimary, fork, disconnect, broadcast });
   scheduling.install();
+  Object.assign(cluster, { availableParallelism, listenFds });
   Object.assign(Worker.prototype, { disconnect: disconnectWorker, destroy: destroyWorker });
 }
 

@@ -38,6 +38,7 @@ function install() {
   if (inherited === undefined) return;
   const [fd, inode] = inherited.split(':').map(Number);
   if (engine.handoffOpen(fd, inode) !== 0) return;
+  endWithPrimary();
 
   on(kinds.HANDOFF_CONNECTION, adopt);
   const getServer = cluster._getServer;
@@ -64,6 +65,14 @@ function install() {
       },
     );
   };
+}
+
+/** Node ends a worker that has lost its primary, unless its event loop is blocked. That one is killed. */
+function endWithPrimary() {
+  engine.endWithParent();
+  cluster.worker.once('disconnect', () => {
+    if (cluster.worker.exitedAfterDisconnect) engine.outliveParent();
+  });
 }
 
 /** @param {number} token @param {any} server @param {any} handle */

@@ -16,6 +16,7 @@ use crate::cluster::primary::{Event, Listening, Primary};
 use crate::cluster::schedule::Policy;
 use crate::cluster::worker::{Inbox, Received};
 use crate::sys::fd::{duplicate, take};
+use crate::sys::orphan;
 use crate::sys::uv::{Poll, Timer};
 
 /// Connections adopted in one turn of the loop, before what else is ready gets its turn.
@@ -426,6 +427,18 @@ impl Engine {
     #[napi]
     pub fn handoff_ready(&self, token: u32) {
         self.with_inbox(|inbox| inbox.ready(token));
+    }
+
+    /// In a worker: ends it soon after its primary, even if its event loop is blocked; 0 or a negative errno.
+    #[napi]
+    pub fn end_with_parent(&self) -> i32 {
+        orphan::end_with_parent().map_or_else(|errno| -(errno as i32), |()| 0)
+    }
+
+    /// In a worker that was told to go: it may take its time, whatever becomes of the primary.
+    #[napi]
+    pub fn outlive_parent(&self) {
+        orphan::outlive_parent();
     }
 
     /// In a worker: so many connections of its servers are open.

@@ -7,6 +7,7 @@ pub mod clone;
 pub mod fd;
 mod forced;
 pub mod node;
+pub mod orphan;
 pub mod pidfd;
 mod raw;
 pub mod scm;
