@@ -18,6 +18,8 @@ const messages = require('./messages');
 
 /** The native side of each worker that runs. @type {Map<any, Handoff>} */
 const handoffs = new Map();
+/** What workers that have ended told last of their load. @type {WeakMap<object, number[]>} */
+const lastLoads = new WeakMap();
 /** @type {Map<number, any>} */
 const workersById = new Map();
 /** What each listener is called in messages, and the kind of its connections. @type {Map<number, { key: string, kind: 'tcp' | 'pipe' }>} */
@@ -55,9 +57,10 @@ function takeBack(worker) {
   if (handoff !== undefined) engine.clusterTakeBack(handoff.id);
 }
 
-/** The engine's number for a worker that runs. @param {any} worker */
-function idOf(worker) {
-  return handoffs.get(worker)?.id;
+/** The numbers of a worker's load, now or before it ended; none where it cannot tell. @param {any} worker */
+function loadNumbers(worker) {
+  const handoff = handoffs.get(worker);
+  return handoff === undefined ? (lastLoads.get(worker) ?? []) : engine.clusterLoad(handoff.id);
 }
 
 /**
@@ -85,6 +88,7 @@ function ended(worker, crashed = false) {
   const handoff = handoffs.get(worker);
   if (handoff === undefined) return;
   messages.answerAll(worker.process, { accepted: false });
+  lastLoads.set(worker, engine.clusterLoad(handoff.id));
   engine.clusterRemoveWorker(handoff.id, crashed);
   handoffs.delete(worker);
   workersById.delete(handoff.id);
@@ -157,10 +161,10 @@ module.exports = {
   attach,
   disconnected,
   ended,
-  idOf,
   join,
   leave,
   listen,
+  loadNumbers,
   prepare,
   takeBack,
   tune,

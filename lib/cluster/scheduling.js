@@ -5,7 +5,6 @@
 // known of each worker's load.
 
 const { codedError, validateInteger } = require('../errors');
-const { engine } = require('../native');
 const handoff = require('./handoff');
 
 /** @type {any} */
@@ -92,9 +91,7 @@ const workerExtras = {
 
 /** A worker's load as it told itself; undefined where it cannot tell. @param {any} worker */
 function loadOf(worker) {
-  const id = handoff.idOf(worker);
-  if (id === undefined) return undefined;
-  const numbers = engine.clusterLoad(id);
+  const numbers = handoff.loadNumbers(worker);
   if (numbers.length === 0) return undefined;
   const [adopted, open, pending, utilization, silentFor] = numbers;
   return { adopted, open, closed: adopted - open, pending, utilization: utilization / 1000, silentFor };

@@ -99,6 +99,8 @@ impl WorkerSide {
         poll.watch(true, false)?;
         // A listening server keeps the worker alive by a timer of Node's own.
         poll.set_ref(false);
+        // Known from the first connection on.
+        inbox.load().inspect(|load| load.beat(0));
         let weak = Rc::downgrade(state);
         let heartbeat = Timer::start(state.uv_loop, HEARTBEAT_INTERVAL, move || on_heartbeat(&weak))?;
         Ok(Rc::new(Self {
@@ -140,7 +142,7 @@ fn on_worker_ready(state: &Weak<State>) {
     for _ in 0..ADOPT_BATCH {
         // Looked up each time: what runs on a connection may end this side.
         let Some(side) = side() else { return };
-        let received = side.inbox.borrow_mut().receive();
+        let received = side.inbox.borrow().receive();
         match received {
             Received::Connection(packet, connection) => {
                 let fd = connection.into_raw_fd();

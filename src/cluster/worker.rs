@@ -32,7 +32,7 @@ pub struct Inbox {
     socket: OwnedFd,
     /// What the socket had no room for, in order.
     unsent: VecDeque<(Packet, Option<OwnedFd>)>,
-    /// Where the load is told, once the primary has sent it.
+    /// Where the load is told, if this primary wants to know.
     load: Option<Load>,
 }
 
@@ -45,7 +45,8 @@ impl Inbox {
         }
         let socket = take(fd)?;
         fcntl(&socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-        Ok(Self { socket, unsent: VecDeque::new(), load: None })
+        let load = receive_load(&socket);
+        Ok(Self { socket, unsent: VecDeque::new(), load })
     }
 
     /// To be watched: for input, and for room while `has_unsent`.
@@ -54,19 +55,15 @@ impl Inbox {
     }
 
     /// Takes the next connection.
-    pub fn receive(&mut self) -> Received {
+    pub fn receive(&self) -> Received {
         let mut bytes = [0; LENGTH];
         loop {
             match scm::receive(self.fd(), &mut bytes) {
                 Ok((0, _)) => return Received::Closed,
                 Ok((length, Some(connection))) => {
-                    let Some(packet) = Packet::decode(&bytes[..length]) else { continue };
-                    match packet.kind {
-                        Kind::Load => self.load = Load::open(&connection).ok(),
-                        _ => {
-                            self.load.as_ref().inspect(|load| load.taken());
-                            return Received::Connection(packet, connection);
-                        }
+                    if let Some(packet) = Packet::decode(&bytes[..length]) {
+                        self.load.as_ref().inspect(|load| load.taken());
+                        return Received::Connection(packet, connection);
                     }
                 }
                 Ok((_, None)) => {}
@@ -113,4 +110,12 @@ impl Inbox {
     pub fn has_unsent(&self) -> bool {
         !self.unsent.is_empty()
     }
+}
+
+/// Opens the memory for the load, the first that a primary puts into the socket.
+fn receive_load(socket: &OwnedFd) -> Option<Load> {
+    let mut bytes = [0; LENGTH];
+    let (length, memory) = scm::receive(socket.as_fd(), &mut bytes).ok()?;
+    let packet = Packet::decode(&bytes[..length])?;
+    if packet.kind == Kind::Load { Load::open(&memory?).ok() } else { None }
 }

@@ -40,7 +40,7 @@ impl Stage {
     }
 
     /// Connects until all workers are known to be ready and the turn is the first one's.
-    fn settle(&mut self) {
+    fn settle(&self) {
         let mut known = vec![false; self.workers.len()];
         let mut last = None;
         while known.contains(&false) || last != known.len().checked_sub(1) {
@@ -69,11 +69,11 @@ impl Stage {
     }
 
     /// The names of the connections that worker `index` gets, until it has `count`.
-    fn take(&mut self, index: usize, count: usize) -> Vec<u8> {
+    fn take(&self, index: usize, count: usize) -> Vec<u8> {
         self.take_connections(index, count).into_iter().map(|(_, name)| name).collect()
     }
 
-    fn take_connections(&mut self, index: usize, count: usize) -> Vec<(OwnedFd, u8)> {
+    fn take_connections(&self, index: usize, count: usize) -> Vec<(OwnedFd, u8)> {
         let mut taken = Vec::new();
         wait_until(|| {
             while let Received::Connection(packet, connection) = self.workers[index].1.receive() {
@@ -87,7 +87,7 @@ impl Stage {
         taken
     }
 
-    fn is_empty(&mut self, index: usize) -> bool {
+    fn is_empty(&self, index: usize) -> bool {
         matches!(self.workers[index].1.receive(), Received::Empty)
     }
 }
@@ -110,7 +110,7 @@ fn wait_until(mut condition: impl FnMut() -> bool) {
 
 #[test]
 fn connections_go_round() {
-    let mut stage = Stage::new(3);
+    let stage = Stage::new(3);
     let _clients: Vec<_> = (0..9).map(|name| stage.connect(name)).collect();
     assert_eq!(stage.take(0, 3), [0, 3, 6]);
     assert_eq!(stage.take(1, 3), [1, 4, 7]);
@@ -127,7 +127,7 @@ fn connections_wait_for_the_first_worker() {
 
 #[test]
 fn what_a_worker_has_not_taken_goes_to_others_in_order_when_it_goes() {
-    let mut stage = Stage::new(2);
+    let stage = Stage::new(2);
     let _clients: Vec<_> = (0..6).map(|name| stage.connect(name)).collect();
     assert_eq!(stage.take(1, 3), [1, 3, 5]);
     stage.primary.remove_worker(stage.workers[0].0, false);
@@ -170,10 +170,10 @@ fn a_refused_connection_goes_to_another_and_none_come_until_the_worker_is_ready(
 #[test]
 fn a_worker_that_takes_nothing_is_passed_over_when_its_socket_is_full() {
     const COUNT: usize = 200;
-    let mut stage = Stage::new(2);
+    let stage = Stage::new(2);
     let mut taken = [0; 2];
     let mut clients = Vec::new();
-    let mut drain = |stage: &mut Stage, index: usize| {
+    let mut drain = |index: usize| {
         while let Received::Connection(..) = stage.workers[index].1.receive() {
             taken[index] += 1;
         }
@@ -181,12 +181,12 @@ fn a_worker_that_takes_nothing_is_passed_over_when_its_socket_is_full() {
     };
     for _ in 0..COUNT {
         clients.push(stage.connect(0));
-        drain(&mut stage, 1);
+        drain(1);
     }
-    wait_until(|| drain(&mut stage, 1)[1] > COUNT - 50);
+    wait_until(|| drain(1)[1] > COUNT - 50);
     wait_until(|| {
-        drain(&mut stage, 1);
-        drain(&mut stage, 0).iter().sum::<usize>() == COUNT
+        drain(1);
+        drain(0).iter().sum::<usize>() == COUNT
     });
     assert!((4..50).contains(&taken[0]), "{taken:?}");
 }
@@ -242,11 +242,39 @@ fn a_closed_listener_frees_its_port_at_once_and_closes_what_waits() {
 
 #[test]
 fn what_a_worker_has_not_taken_is_taken_back_after_it_has_left() {
-    let mut stage = Stage::new(2);
+    let stage = Stage::new(2);
     let _clients: Vec<_> = (0..6).map(|name| stage.connect(name)).collect();
     assert_eq!(stage.take(1, 3), [1, 3, 5]);
     let worker = stage.workers[0].0;
     stage.primary.leave(stage.listening.id(), worker);
     stage.primary.take_back(worker);
     assert_eq!(stage.take(1, 3), [0, 2, 4]);
+}
+
+#[test]
+fn the_fewest_connections_count_with_those_that_wait_for_the_worker() {
+    let stage = Stage::with(Policy::LeastConnections, 2);
+    for (_, inbox) in &stage.workers {
+        inbox.load().unwrap().beat(0);
+    }
+    stage.workers[0].1.load().unwrap().set_open(3);
+    let _clients: Vec<_> = (0..5).map(|name| stage.connect(name)).collect();
+    // Three for the second; then they are equal.
+    wait_until(|| stage.workers[1].1.load().unwrap().pending() >= 3);
+    let (first, second) = (stage.take(0, 1), stage.take(1, 4));
+    assert_eq!((first, second), (vec![3], vec![0, 1, 2, 4]));
+}
+
+#[test]
+fn a_worker_that_is_paused_gets_none_until_it_is_resumed() {
+    let stage = Stage::new(2);
+    let paused = stage.workers[0].0;
+    stage.primary.tune(paused, 1, true);
+    std::thread::sleep(Duration::from_millis(20));
+    let _clients: Vec<_> = (0..3).map(|name| stage.connect(name)).collect();
+    assert_eq!(stage.take(1, 3), [0, 1, 2]);
+    stage.primary.tune(paused, 1, false);
+    std::thread::sleep(Duration::from_millis(20));
+    let _more: Vec<_> = (3..5).map(|name| stage.connect(name)).collect();
+    assert_eq!((stage.take(0, 1).len(), stage.take(1, 1).len()), (1, 1));
 }
