@@ -40,9 +40,9 @@ test(
 
     const served = new Map();
     let lost = 0;
-    let isOver = false;
+    const load = new AbortController();
     const clients = Array.from({ length: CLIENTS }, async () => {
-      while (!isOver) {
+      while (!load.signal.aborted) {
         try {
           const { id, socket } = await greeted(port);
           socket.destroy();
@@ -74,7 +74,7 @@ test(
       stops.push(acts[act](workers[1 + random(workers.length - 1)]));
     }
     await Promise.all(stops);
-    isOver = true;
+    load.abort();
     await Promise.all(clients);
     await waitFor(() => [...all].every((worker) => worker.isDead() || cluster.workers[worker.id]));
 

@@ -27,11 +27,25 @@ export function startNode(file, args = [], env = {}) {
  * @param {NodeJS.ProcessEnv} [env]
  */
 export async function runNode(file, args, env) {
-  const child = startNode(file, args, env);
+  return await outputOf(startNode(file, args, env), fileURLToPath(file));
+}
+
+/**
+ * Runs any other program to its end and returns what it printed.
+ * @param {string} file
+ * @param {string[]} args
+ */
+export async function runProgram(file, args) {
+  const child = startGroup(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  child.stdout.setEncoding('utf8');
+  return await outputOf(child, file);
+}
+
+async function outputOf(child, name) {
   let output = '';
   child.stdout.on('data', (text) => (output += text));
   const [code, signal] = await once(child, 'close');
-  if (code !== 0) throw new Error(`${fileURLToPath(file)} ended with ${signal ?? `code ${code}`}`);
+  if (code !== 0) throw new Error(`${name} ended with ${signal ?? `code ${code}`}`);
   return output;
 }
 

@@ -10,9 +10,8 @@ const { codedError, nodeMajor } = require('../errors');
 const handoff = require('./handoff');
 const { Distributed, PerWorker, Shared, isUdp } = require('./listeners');
 const messages = require('./messages');
-const { availableParallelism, place } = require('./processors');
+const { place } = require('./processors');
 const scheduling = require('./scheduling');
-const { listenFds } = require('./systemd');
 const workerProcess = require('./worker_process');
 
 /** @type {any} */
@@ -287,7 +286,6 @@ function destroyWorker(signal) {
 function install() {
   Object.assign(cluster, { setupPrimary, setupMaster: setupPrimary, fork, disconnect, broadcast });
   scheduling.install();
-  Object.assign(cluster, { availableParallelism, listenFds });
   Object.assign(Worker.prototype, { disconnect: disconnectWorker, destroy: destroyWorker });
 }
 

@@ -6,19 +6,14 @@
 
 const { codedError, validateInteger } = require('../errors');
 const handoff = require('./handoff');
+const constants = require('./policies');
 
 /** @type {any} */
 const cluster = require('node:cluster');
 
 const { SCHED_NONE, SCHED_RR } = cluster;
 
-/** Policies that Node has not; the same numbers as in src/binding/cluster. */
-const SCHED_LEAST_CONN = 3;
-const SCHED_LEAST_LOAD = 4;
-const SCHED_STICKY = 5;
-const SCHED_REUSEPORT = 6;
-
-const constants = { SCHED_LEAST_CONN, SCHED_LEAST_LOAD, SCHED_STICKY, SCHED_REUSEPORT };
+const { SCHED_LEAST_CONN, SCHED_LEAST_LOAD, SCHED_STICKY, SCHED_REUSEPORT } = constants;
 const policies = [SCHED_NONE, SCHED_RR, ...Object.values(constants)];
 
 /** What NODE_CLUSTER_SCHED_POLICY may say, beyond Node's own `rr` and `none`. @type {Record<string, number>} */
@@ -122,7 +117,7 @@ function validatePolicy(policy) {
 
 /** Adds to Node's objects. */
 function install() {
-  Object.assign(cluster, constants, { loads });
+  Object.assign(cluster, { loads });
   Object.defineProperties(cluster.Worker.prototype, Object.getOwnPropertyDescriptors(workerExtras));
   const named = names[process.env.NODE_CLUSTER_SCHED_POLICY ?? ''];
   if (named !== undefined) cluster.schedulingPolicy = named;

@@ -1,43 +1,24 @@
-//! The cluster for JavaScript: in the primary listeners and workers, in a worker the connections it adopts.
+//! In the primary: listeners, workers, and what the accept thread tells of them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::os::fd::{IntoRawFd, RawFd};
+use std::os::fd::IntoRawFd;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use napi_derive::napi;
 use nix::errno::Errno;
 
+use super::listen::{Listen, Listened};
 use super::{Engine, Kind, State};
-use crate::cluster::listener::{self, Bound, Endpoint, HandleKind, Host, Options};
-use crate::cluster::load::{self, HEARTBEAT_INTERVAL, Load, Meter};
+use crate::cluster::listener;
+use crate::cluster::load::{self, Load};
 use crate::cluster::primary::{Event, Listening, Primary};
 use crate::cluster::schedule::Policy;
-use crate::cluster::worker::{Inbox, Received};
-use crate::sys::fd::{duplicate, take};
-use crate::sys::orphan;
-use crate::sys::uv::{Poll, Timer};
+use crate::sys::fd::duplicate;
+use crate::sys::uv::Poll;
 
-/// Connections adopted in one turn of the loop, before what else is ready gets its turn.
-const ADOPT_BATCH: usize = 64;
-
-/// The cluster state of one environment.
-#[derive(Default)]
-pub(super) struct Cluster {
-    primary: RefCell<Option<Rc<PrimarySide>>>,
-    worker: RefCell<Option<Rc<WorkerSide>>>,
-}
-
-impl Cluster {
-    /// Lets go of everything on the loop.
-    pub(super) fn close(&self) {
-        self.primary.take();
-        self.worker.take();
-    }
-}
-
-struct PrimarySide {
+pub(super) struct PrimarySide {
     // Closed before `primary`, whose descriptor it watches.
     _poll: Poll,
     primary: Primary,
@@ -79,164 +60,6 @@ fn on_primary_ready(state: &Weak<State>) {
                 state.emit(Kind::ClusterAcceptFailed, listener, -(errno as i32), 0);
             }
         }
-    }
-}
-
-struct WorkerSide {
-    // Closed before `inbox`, whose descriptor it watches.
-    poll: Poll,
-    _heartbeat: Timer,
-    inbox: RefCell<Inbox>,
-    meter: RefCell<Meter>,
-    /// Connections of its servers that are open.
-    open: Cell<u32>,
-}
-
-impl WorkerSide {
-    fn new(state: &Rc<State>, inbox: Inbox) -> Result<Rc<Self>, Errno> {
-        let weak = Rc::downgrade(state);
-        let poll = Poll::new(state.uv_loop, inbox.fd(), move |_| on_worker_ready(&weak))?;
-        poll.watch(true, false)?;
-        // A listening server keeps the worker alive by a timer of Node's own.
-        poll.set_ref(false);
-        // Known from the first connection on.
-        inbox.load().inspect(|load| load.beat(0));
-        let weak = Rc::downgrade(state);
-        let heartbeat = Timer::start(state.uv_loop, HEARTBEAT_INTERVAL, move || on_heartbeat(&weak))?;
-        Ok(Rc::new(Self {
-            poll,
-            _heartbeat: heartbeat,
-            inbox: RefCell::new(inbox),
-            meter: RefCell::default(),
-            open: Cell::default(),
-        }))
-    }
-
-    /// Watches for room in the socket while something waits for it.
-    fn update_watch(&self) {
-        let _ = self.poll.watch(true, self.inbox.borrow().has_unsent());
-    }
-}
-
-fn on_heartbeat(state: &Weak<State>) {
-    let Some(state) = state.upgrade() else { return };
-    if let Some(side) = &*state.cluster.worker.borrow() {
-        let (time, waited) = state.uv_loop.times();
-        let utilisation = side.meter.borrow_mut().measure(time, waited);
-        if let Some(load) = side.inbox.borrow().load() {
-            load.set_open(side.open.get());
-            load.beat(utilisation);
-        }
-    }
-}
-
-fn on_worker_ready(state: &Weak<State>) {
-    let Some(state) = state.upgrade() else { return };
-    let side = || state.cluster.worker.borrow().clone();
-    if let Some(side) = side()
-        && side.inbox.borrow().has_unsent()
-    {
-        side.inbox.borrow_mut().flush();
-        side.update_watch();
-    }
-    for _ in 0..ADOPT_BATCH {
-        // Looked up each time: what runs on a connection may end this side.
-        let Some(side) = side() else { return };
-        let received = side.inbox.borrow().receive();
-        match received {
-            Received::Connection(packet, connection) => {
-                let fd = connection.into_raw_fd();
-                state.emit(Kind::HandoffConnection, packet.token, fd, packet.listener as i32);
-            }
-            Received::Empty => return,
-            Received::Closed => {
-                state.cluster.worker.take();
-                return;
-            }
-        }
-    }
-}
-
-/// What a worker asks to listen on: a descriptor, a path, or a host and port.
-#[napi(object)]
-pub struct Listen {
-    /// A descriptor of this process, which is taken over.
-    pub fd: Option<i32>,
-    /// A path, or an abstract name after a NUL.
-    pub path: Option<String>,
-    /// A numeric address; every address if absent.
-    pub host: Option<String>,
-    /// The port.
-    pub port: Option<u32>,
-    /// For datagrams.
-    pub udp: Option<bool>,
-    /// libuv's bind flags.
-    pub flags: Option<u32>,
-    /// Connections that may wait in the kernel.
-    pub backlog: Option<i32>,
-    /// Everybody may read the path.
-    pub readable_all: Option<bool>,
-    /// Everybody may write the path.
-    pub writable_all: Option<bool>,
-}
-
-/// What came of it.
-#[napi(object, object_from_js = false)]
-pub struct Listened {
-    /// A listener or a descriptor; below 0 an errno.
-    pub code: i32,
-    /// `tcp`, `pipe` or `udp`.
-    pub kind: Option<&'static str>,
-    /// The address bound to.
-    pub address: Option<String>,
-    /// The port bound to.
-    pub port: Option<u32>,
-}
-
-impl Listen {
-    fn endpoint(&self) -> Result<Endpoint, Errno> {
-        if let Some(fd) = self.fd {
-            return Ok(Endpoint::Fd(fd));
-        }
-        if let Some(path) = &self.path {
-            return Ok(Endpoint::Path(path.clone().into_bytes()));
-        }
-        let host = self.host.as_deref().map(Host::parse).transpose()?;
-        let port = u16::try_from(self.port.unwrap_or(0)).map_err(|_| Errno::EINVAL)?;
-        match (self.udp, host) {
-            (Some(true), Some(host)) => Ok(Endpoint::Udp(host, port)),
-            (Some(true), None) => Err(Errno::EINVAL),
-            (_, host) => Ok(Endpoint::Tcp(host, port)),
-        }
-    }
-
-    fn options(&self) -> Options {
-        Options {
-            flags: self.flags.unwrap_or(0),
-            backlog: self.backlog.unwrap_or(0),
-            readable_all: self.readable_all.unwrap_or(false),
-            writable_all: self.writable_all.unwrap_or(false),
-        }
-    }
-}
-
-impl Listened {
-    fn of(bound: &Bound, code: i32) -> Self {
-        let address = bound.address();
-        Self {
-            code,
-            kind: Some(match bound.kind {
-                HandleKind::Tcp => "tcp",
-                HandleKind::Pipe => "pipe",
-                HandleKind::Udp => "udp",
-            }),
-            address: address.map(|address| listener::host_text(&address)),
-            port: address.map(|address| u32::from(address.port())),
-        }
-    }
-
-    fn failed(errno: Errno) -> Self {
-        Self { code: -(errno as i32), kind: None, address: None, port: None }
     }
 }
 
@@ -401,64 +224,5 @@ impl Engine {
             Ok(connection) => side.primary.refused(listener, worker, connection),
             Err(_) => side.primary.free(listener, worker),
         });
-    }
-
-    /// In a worker: takes over the inherited hand-off socket; 0 or a negative errno.
-    #[napi]
-    pub fn handoff_open(&self, fd: i32, inode: f64) -> i32 {
-        match Inbox::open(fd, inode as u64).and_then(|inbox| WorkerSide::new(&self.state, inbox)) {
-            Ok(side) => {
-                self.state.cluster.worker.replace(Some(side));
-                0
-            }
-            Err(errno) => -(errno as i32),
-        }
-    }
-
-    fn with_inbox(&self, call: impl FnOnce(&mut Inbox)) -> bool {
-        let side = self.state.cluster.worker.borrow().clone();
-        let Some(side) = side else { return false };
-        call(&mut side.inbox.borrow_mut());
-        if side.inbox.borrow().has_unsent() {
-            side.update_watch();
-        }
-        true
-    }
-
-    /// In a worker: the server of `token` takes connections from now on.
-    #[napi]
-    pub fn handoff_ready(&self, token: u32) {
-        self.with_inbox(|inbox| inbox.ready(token));
-    }
-
-    /// In a worker: ends it soon after its primary, even if its event loop is blocked; 0 or a negative errno.
-    #[napi]
-    pub fn end_with_parent(&self) -> i32 {
-        orphan::end_with_parent().map_or_else(|errno| -(errno as i32), |()| 0)
-    }
-
-    /// In a worker that was told to go: it may take its time, whatever becomes of the primary.
-    #[napi]
-    pub fn outlive_parent(&self) {
-        orphan::outlive_parent();
-    }
-
-    /// In a worker: so many connections of its servers are open.
-    #[napi]
-    pub fn handoff_open_count(&self, count: u32) {
-        if let Some(side) = &*self.state.cluster.worker.borrow() {
-            side.open.set(count);
-            if let Some(load) = side.inbox.borrow().load() {
-                load.set_open(count);
-            }
-        }
-    }
-
-    /// In a worker: gives back a connection, for another; no more come for `token` until it is ready again.
-    #[napi]
-    pub fn handoff_refuse(&self, token: u32, fd: i32, listener: u32) {
-        if let Ok(connection) = take(fd as RawFd) {
-            self.with_inbox(|inbox| inbox.refuse(token, listener, connection));
-        }
     }
 }
