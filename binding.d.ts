@@ -99,6 +99,79 @@ export declare class Engine {
   channelFd(id: number): number
   /** Closes a channel; what is queued is lost. */
   channelClose(id: number): void
+  /** Makes a pool; returns its number, or a negative errno. */
+  poolOpen(): number
+  /** Forgets a pool, whose threads have been removed. */
+  poolClose(pool: number): void
+  /** The memory in which `poolCompletions` says what it has read: their count, then four numbers for each. */
+  poolCells(): ArrayBuffer | null
+  /** Chooses whether completions to come keep the event loop alive. */
+  poolSetRef(on: boolean): void
+  /** Keeps a payload for the next submission. */
+  poolPut(pool: number, text: string, isWide: boolean): void
+  /** Keeps a payload for the next submission. */
+  poolPutBytes(pool: number, bytes: Uint8Array): void
+  /**
+   * Queues `count` tasks; five numbers each are in `fields`, their JSON one after the other in `text`. Other
+   * payloads were put before. With a thread, they are for that one; false where it is gone.
+   */
+  poolSubmit(poolId: number, count: number, fields: Int32Array, text: string, isWide: boolean, thread: number): boolean
+  /** Reads completions: numbers into the cells, the JSON payloads among them as one array. */
+  poolCompletions(): string | null
+  /** The payload of one completion last read, of those that are no JSON. */
+  poolResult(index: number, isText: boolean): string | Buffer | null
+  /** Gives a name to a number by which tasks say what runs them; the names of a pool count from 0. */
+  poolAddHandler(pool: number, name: string): number
+  /** Makes a place for a thread; returns its number in the pool. */
+  poolAddThread(pool: number): number
+  /** Removes a thread that has ended; returns the tasks that ended with it. */
+  poolRemoveThread(pool: number, thread: number): Array<number>
+  /** Removes a thread if it has nothing to do. */
+  poolRetire(pool: number, thread: number): boolean
+  /** Lets a thread finish what it has, and no more. */
+  poolLeave(pool: number, thread: number): void
+  /** Stops a task: -1 if it had not begun, -2 if it is not there, else the thread that has begun it. */
+  poolCancel(pool: number, task: number): number
+  /** Takes up to `count` tasks out of the queue. */
+  poolWithdraw(pool: number, count: number): Array<number>
+  /** A thread that would begin a task at once, else -1. */
+  poolIdleThread(pool: number): number
+  /** Tells a thread that what it asked for is there. */
+  poolWake(pool: number, thread: number): void
+  /** How many tasks a thread has to finish. */
+  poolUsage(pool: number, thread: number): number
+  /** Figures of a pool. */
+  poolCounts(pool: number): PoolCounts | null
+  /** Run times, or waiting times, in microseconds: how many, mean, deviation, least, greatest, percentiles. */
+  poolHistogram(pool: number, ofWaiting: boolean, percents: Array<number>): Array<number>
+  /** Counts a run time, or a waiting time, in microseconds. */
+  poolRecord(pool: number, ofWaiting: boolean, microseconds: number): void
+  /** Forgets run times or waiting times. */
+  poolResetHistogram(pool: number, ofWaiting: boolean): void
+  /**
+   * Makes this environment a thread of a pool. Returns the memory of its table: four numbers for each of 64
+   * tasks (state, task, handler, kind), then how many there are. `null` where the pool is gone.
+   */
+  poolJoin(pool: number, thread: number): ArrayBuffer | null
+  /** The name of a handler. */
+  poolHandler(handler: number): string | null
+  /** Chooses whether the place in the pool keeps this thread's loop alive. */
+  poolSeatSetRef(on: boolean): void
+  /**
+   * Takes the next batch into the table; returns its JSON payloads as one array. With none to take, the thread
+   * gets an event when there is.
+   */
+  poolTake(): string | null
+  /** The payload of a task just claimed, where it is no JSON. */
+  poolPayload(slot: number, isText: boolean): string | Buffer | null
+  /** Hands back a result without bytes of its own. `runTime` is in microseconds, negative: not counted. */
+  poolDone(slot: number, task: number, kind: number, runTime: number): void
+  /** Hands back a result as text. */
+  poolDoneText(slot: number, task: number, kind: number, text: string, isWide: boolean, runTime: number): void
+  /** Hands back a result as bytes. */
+  poolDoneBytes(slot: number, task: number, kind: number, bytes: Uint8Array, runTime: number): void
+  /** Sends the pool's owner news of this thread, or a request for a task. */
+  poolTell(task: number, kind: number): void
   /**
    * Starts a child without waiting for its exec.
    *
@@ -162,6 +235,18 @@ export interface Listened {
   address?: string
   /** The port bound to. */
   port?: number
+}
+
+/** Figures of a pool. */
+export interface PoolCounts {
+  /** Tasks that no thread has taken. */
+  queued: number
+  /** Tasks taken from the queue since the pool was made. */
+  taken: number
+  /** Batches they were taken in. */
+  batches: number
+  /** Tasks a thread has taken back from another. */
+  stolen: number
 }
 
 /** A handle that came with a message. */

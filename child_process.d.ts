@@ -56,40 +56,89 @@ export interface ChildResourceUsage extends Pick<
   maxRSS: number | undefined;
 }
 
+// Declared on Node's own module, since `rcluster/register` puts them there, and so that one type of a child serves
+// programs that mix both. A child that Node's own engine has started has neither the methods nor the options.
 declare module 'node:child_process' {
-  // Options of every function that starts a child. All are set in the child before its exec.
+  /**
+   * Options of every function that starts a child.
+   *
+   * A wrong value throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` or `ERR_OUT_OF_RANGE` before anything runs.
+   * What the kernel or missing rights forbid ends the spawn: an `'error'` event (in the synchronous functions,
+   * `result.error`) with the kernel's `code`, the `syscall` that was refused, and the option in its message. Where the
+   * engine does not run, each of them throws `ERR_RCLUSTER_UNSUPPORTED`.
+   */
   interface ProcessEnvOptions {
-    /** Supplementary groups. */
+    /**
+     * Supplementary groups, by number. Needs the right to set them.
+     * @default this process's own; none where `uid` or `gid` is given, as in Node
+     */
     groups?: number[] | undefined;
-    /** Kill the child when the thread that started it ends. */
+    /**
+     * Kill the child with SIGKILL when this process ends, however it ends. A thread that has started the child may
+     * end before. A program that changes its user by its own set-uid bit escapes.
+     * @default false
+     */
     dieWithParent?: boolean | undefined;
-    /** One value for the soft and the hard limit, or each of them. */
+    /**
+     * Resource limits as of setrlimit(2), in its units (bytes, seconds, a count). One value for the soft and the hard
+     * limit, or each of them; `Infinity` or `'unlimited'` for none. To raise a hard limit needs the right to.
+     * @example { nofile: 1024, core: 0, as: { soft: 2 ** 30, hard: 'unlimited' } }
+     */
     rlimits?: Partial<Record<ResourceLimitName, ResourceLimit | SoftAndHard>> | undefined;
-    /** Scheduling niceness, -20 to 19. */
+    /**
+     * Scheduling niceness, from -20 (first) to 19 (last). Below this process's own needs the right to it (`EACCES`).
+     */
     nice?: number | undefined;
-    /** I/O priority: a class, or a class and a level from 0 to 7. */
+    /** I/O priority: a class, or a class and a level from 0 (first) to 7; 4 unless given. */
     ionice?: IoClass | { class: IoClass; level?: number } | undefined;
-    /** The processor or processors that the child may run on. */
+    /** The processor or processors, by number from 0, that the child may run on. `EINVAL` where there is none of them. */
     affinity?: number | number[] | undefined;
-    /** How readily the kernel kills it when memory is short, -1000 to 1000. */
+    /**
+     * How readily the kernel kills it when memory is short, from -1000 (never) to 1000 (first). Below this process's
+     * own needs the right to it (`EACCES`).
+     */
     oomScoreAdj?: number | undefined;
+    /** File mode creation mask, as a number or as octal text. */
     umask?: number | string | undefined;
-    /** The cgroup it runs in: a path, taken from /sys/fs/cgroup where it is relative. */
+    /** The cgroup (version 2) it starts in: a path, taken from /sys/fs/cgroup where it is relative. It must exist. */
     cgroup?: string | undefined;
-    /** Close every descriptor that `stdio` does not name. */
+    /**
+     * Close every descriptor in the child that `stdio` does not name, also those that other code has left inheritable.
+     * @default false
+     */
     closeFds?: boolean | undefined;
-    /** `kill()` and `timeout` reach the child's descendants too. */
+    /**
+     * `kill()`, `timeout`, `signal` and `killAfter` reach the child's descendants too, and daemons among them are
+     * found: the environment variable `RCLUSTER_TREE` marks them.
+     * @default false
+     */
     killTree?: boolean | undefined;
-    /** Milliseconds after which a child that was sent a signal and lives on is killed. */
+    /**
+     * Milliseconds from a signal that was sent to SIGKILL, for a child that has not ended by then. No effect in the
+     * synchronous functions.
+     */
     killAfter?: number | undefined;
-    /** Milliseconds to wait after the exit for streams that a descendant holds open. */
+    /**
+     * Milliseconds after `'exit'` at which streams that a descendant still holds open are closed on this side, so that
+     * `'close'` and the callbacks of `exec` and `execFile` come. No effect in the synchronous functions.
+     * @default none: `'close'` waits, as in Node
+     */
     closeGrace?: number | undefined;
   }
 
   interface ChildProcess {
-    /** Signals the child and all its descendants. */
+    /**
+     * Signals the child and all its descendants, again while new ones appear: those that made a group or session of
+     * their own, those whose parents have died, and with the option `killTree` daemons too. Each is held by a pidfd
+     * while it is signalled, so that a pid used anew is never hit.
+     * @param signal SIGTERM unless given; 0 only asks. An unknown one throws `ERR_UNKNOWN_SIGNAL`.
+     * @returns who got it and who could not be signalled; nobody for a child that has ended
+     */
     killTree(signal?: NodeJS.Signals | number): KillTreeResult;
-    /** What the child has used; `undefined` if that is not known. */
+    /**
+     * What the child has used: so far, while it runs; in all, once it has ended. `undefined` for a child that has not
+     * been started, or that has ended before anything was known.
+     */
     resourceUsage(): ChildResourceUsage | undefined;
   }
 }

@@ -1,5 +1,5 @@
 import { alternate } from './lib/pair.mjs';
-import { fixturePair } from './lib/fixture.mjs';
+import { fixturePair, spawnLimit } from './lib/fixture.mjs';
 
 export const question = 'how many children can one process start and see end in a second?';
 
@@ -11,8 +11,17 @@ export async function* cases({ smoke }) {
     { title: "one at a time, stdio 'ignore'", call: 'spawn', stdio: 'ignore', concurrency: 1 },
     { title: "eight at a time, stdio 'ignore'", call: 'spawn', stdio: 'ignore', concurrency: 8 },
     { title: "eight at a time, stdio 'pipe'", call: 'spawn', stdio: 'pipe', concurrency: 8 },
+    {
+      title: "eight at a time, stdio 'ignore', 2 GB",
+      call: 'spawn',
+      stdio: 'ignore',
+      concurrency: 8,
+      rssMiB: 2048,
+    },
   ]) {
-    const sides = fixturePair('rate.cjs', { ...options, seconds });
-    yield { title, rows: await alternate({ rounds: smoke ? 1 : 5, sides, metrics }) };
+    if (smoke && options.rssMiB) continue;
+    const limit = options.stdio === 'ignore' && !smoke ? spawnLimit(options.concurrency, seconds) : {};
+    const sides = { ...fixturePair('rate.cjs', { ...options, seconds }), ...limit };
+    yield { title, rows: await alternate({ rounds: smoke ? 1 : options.rssMiB ? 3 : 5, sides, metrics }) };
   }
 }

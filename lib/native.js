@@ -3,7 +3,10 @@
 
 // Loads the binding and installs the one sink through which native events reach JavaScript.
 
-const binding = require('../binding.js');
+const { path } = require('./binding_file');
+
+/** @type {typeof import('../binding.js')} */
+const binding = path === undefined ? require('../binding.js') : require(path);
 
 /** What a native event is about; the same numbers as `Kind` in src/binding/mod.rs. */
 const kinds = Object.freeze({
@@ -16,6 +19,8 @@ const kinds = Object.freeze({
   CLUSTER_CONNECTION: 6,
   CLUSTER_ACCEPT_FAILED: 7,
   HANDOFF_CONNECTION: 8,
+  POOL_COMPLETIONS: 9,
+  POOL_TASKS: 10,
 });
 
 /** @type {Array<(id: number, a: number, b: number) => void>} */

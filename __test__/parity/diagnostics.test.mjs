@@ -3,11 +3,21 @@
 import { AsyncLocalStorage, createHook, executionAsyncId } from 'node:async_hooks';
 import { once } from 'node:events';
 import diagnostics from 'node:diagnostics_channel';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 
 import { fixture } from '../helpers/run_script.mjs';
 import { both, nodeMajor, shapeOf } from './both.mjs';
+
+const directory = mkdtempSync(join(tmpdir(), 'rcluster-diagnostics-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+/** Fails in the exec itself. */
+const lateFailure = join(directory, 'script');
+writeFileSync(lateFailure, '#!/no/such/interpreter\n', { mode: 0o755 });
 
 const wait = (child) => new Promise((resolve) => child.once('close', resolve));
 
@@ -22,7 +32,6 @@ async function published(body) {
       Object.keys(message),
       message.process.spawnfile,
       message.error ? shapeOf(message.error) : message.options?.file,
-      typeof message.process.pid,
     ]);
   const traces = ['start', 'end', 'error', 'asyncStart', 'asyncEnd'].map(
     (kind) => `tracing:child_process.spawn:${kind}`,
@@ -42,32 +51,31 @@ test.each([
   ['spawn', 'true', ['a']],
   ['spawn', 'no-such-program', ['a']],
   ['spawn', '/etc/passwd', []],
+  ['spawn', lateFailure, []],
   ['spawn', 'true', ['x'.repeat(300_000)]],
   ['exec', 'exit 3'],
   ['execFile', 'true'],
   ['fork', '/no/such/module.js', [], { silent: true }],
   ['spawnSync', 'true'],
 ])('%s(%j) publishes what Node publishes', async (method, ...args) => {
-  const [expected, actual] = await Promise.all([0, 1].map(() => undefined)).then(async () => {
-    const results = [];
-    for (const [, module] of both) {
-      results.push(
-        await published(async () => {
-          let child;
-          try {
-            child = module[method](...args);
-          } catch {
-            return;
-          }
-          if (!child.on) return;
-          child.on('error', () => {});
-          child.stderr?.resume();
-          await wait(child);
-        }),
-      );
-    }
-    return results;
-  });
+  const results = [];
+  for (const [, module] of both) {
+    results.push(
+      await published(async () => {
+        let child;
+        try {
+          child = module[method](...args);
+        } catch {
+          return;
+        }
+        if (!child.on) return;
+        child.on('error', () => {});
+        child.stderr?.resume();
+        await wait(child);
+      }),
+    );
+  }
+  const [expected, actual] = results;
   expect(actual).toEqual(expected);
   if (method !== 'spawnSync') expect(actual.length).toBe(nodeMajor >= 24 ? 3 : 1);
 });

@@ -1,25 +1,53 @@
 // Runs a program of fixtures/ on one side of a pair, in a fresh process.
 
-import { runNode } from './processes.mjs';
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+import { runNode, runProgram } from './processes.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The child_process of each side, as the fixtures require it. */
-export const CHILD_PROCESS = { node: 'node:child_process', rcluster: 'rcluster/child_process' };
+const CHILD_PROCESS = {
+  node: 'node:child_process',
+  bun: 'node:child_process',
+  rcluster: 'rcluster/child_process',
+};
+
+/** Bun, where somebody says where it is. */
+const bun = process.env.RCLUSTER_BENCH_BUN;
 
 /**
  * Runs a fixture with the module of one side and returns the figures it prints as JSON.
  * @param {string} name file name in fixtures/
- * @param {'node' | 'rcluster'} side
+ * @param {keyof typeof CHILD_PROCESS} side
  * @param {object} options for the fixture
  */
-export async function runFixture(name, side, options) {
+async function runFixture(name, side, options) {
   const file = new URL(`../fixtures/${name}`, import.meta.url);
-  return JSON.parse(await runNode(file, [JSON.stringify(options)], { BENCH_MODULE: CHILD_PROCESS[side] }));
+  const env = { BENCH_MODULE: CHILD_PROCESS[side] };
+  return JSON.parse(await runNode(file, [JSON.stringify(options)], env, side === 'bun' ? bun : undefined));
 }
 
-/** Both sides of a fixture, for `alternate`. */
+/** The sides of a fixture, for `alternate`. */
 export function fixturePair(name, options) {
   return {
     node: () => runFixture(name, 'node', options),
+    ...(bun && { bun: () => runFixture(name, 'bun', options) }),
     rcluster: () => runFixture(name, 'rcluster', options),
+  };
+}
+
+/**
+ * The limit as one more side: a bare loop of posix_spawn and wait.
+ * @param {number} concurrency
+ * @param {number} seconds
+ */
+export function spawnLimit(concurrency, seconds) {
+  // Built on first use; cargo does nothing where it is up to date.
+  execFileSync('cargo', ['build', '--quiet', '--release', '--example', 'spawn_limit'], { cwd: root });
+  const program = `${root}/target/release/examples/spawn_limit`;
+  return {
+    posix_spawn: async () => JSON.parse(await runProgram(program, [concurrency, seconds].map(String))),
   };
 }

@@ -35,7 +35,7 @@ export async function alternate({ rounds, sides, metrics }) {
     const all = Object.fromEntries(names.map((name) => [name, runs[name].map((run) => run[metric] ?? null)]));
     const medians = Object.fromEntries(names.map((name) => [name, median(all[name])]));
     // Each round against its own partner: what slows the machine for a while then slows both.
-    const ratios = all.node.map((node, round) => lead(node, all.rcluster[round], better));
+    const ratios = (all.node ?? []).map((node, round) => lead(node, all.rcluster[round], better));
     const ratio = median(ratios);
     return { metric, unit, medians, ratio, all };
   });

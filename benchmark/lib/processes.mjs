@@ -10,9 +10,15 @@ import { killGroup, startGroup } from '../../scripts/lib/group.mjs';
  * @param {URL} file
  * @param {string[]} [args]
  * @param {NodeJS.ProcessEnv} [env] added to this process's own
+ * @param {string} [runtime] what runs it, this Node unless given
  */
-export function startNode(file, args = [], env = {}) {
-  const child = startGroup(process.execPath, [fileURLToPath(file), ...args], {
+export function startNode(file, args = [], env = {}, runtime = process.execPath) {
+  return startProgram(runtime, [fileURLToPath(file), ...args], env);
+}
+
+/** @param {string} program @param {string[]} args @param {NodeJS.ProcessEnv} env */
+function startProgram(program, args, env) {
+  const child = startGroup(program, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...env },
   });
@@ -25,20 +31,15 @@ export function startNode(file, args = [], env = {}) {
  * @param {URL} file
  * @param {string[]} [args]
  * @param {NodeJS.ProcessEnv} [env]
+ * @param {string} [runtime]
  */
-export async function runNode(file, args, env) {
-  return await outputOf(startNode(file, args, env), fileURLToPath(file));
+export function runNode(file, args, env, runtime) {
+  return outputOf(startNode(file, args, env, runtime), fileURLToPath(file));
 }
 
-/**
- * Runs any other program to its end and returns what it printed.
- * @param {string} file
- * @param {string[]} args
- */
-export async function runProgram(file, args) {
-  const child = startGroup(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  child.stdout.setEncoding('utf8');
-  return await outputOf(child, file);
+/** Runs any program to its end and returns what it printed. @param {string} program @param {string[]} args */
+export function runProgram(program, args) {
+  return outputOf(startProgram(program, args, {}), program);
 }
 
 async function outputOf(child, name) {

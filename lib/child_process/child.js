@@ -251,11 +251,13 @@ function start(child, plan, options, extraEnv, extras) {
 
 /**
  * Whether the exec may fail in a way that Node throws, not reports by an event: without the right to become another
- * user, or with more than the kernel takes as arguments. Its outcome is then waited for.
+ * user, or with more than the kernel takes as arguments. Its outcome is then waited for; so it is where somebody traces
+ * spawns, and is told of it before `spawn` returns.
  * @param {any} options
  * @param {number} length of arguments and environment
  */
 function mayThrow(options, length) {
+  if (spawnTrace?.hasSubscribers) return true;
   return options.uid != null || options.gid != null || length > MAX_ARG_STRLEN;
 }
 

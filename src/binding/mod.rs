@@ -7,6 +7,7 @@
 mod cluster;
 mod extras;
 mod ipc;
+mod pool;
 mod process;
 mod sync;
 
@@ -43,6 +44,10 @@ pub(crate) enum Kind {
     ClusterAcceptFailed = 7,
     /// (token, descriptor, listener): in a worker, a connection to adopt or give back.
     HandoffConnection = 8,
+    /// (0, 0, 0): tasks of this environment's pools have completed, for `poolCompletions`.
+    PoolCompletions = 9,
+    /// (0, 0, 0): in a pool's thread, there is something to take, or the answer to a request has come.
+    PoolTasks = 10,
 }
 
 type SinkArgs = FnArgs<(u32, u32, i32, i32)>;
@@ -58,6 +63,7 @@ pub(crate) struct State {
     last_usage: Cell<Usage>,
     channels: ipc::Channels,
     cluster: cluster::Cluster,
+    pools: pool::Pools,
 }
 
 impl State {
@@ -82,6 +88,7 @@ impl State {
         self.children.take();
         self.channels.close();
         self.cluster.close();
+        self.pools.close();
     }
 }
 
@@ -112,6 +119,7 @@ impl Engine {
             last_usage: Cell::default(),
             channels: ipc::Channels::default(),
             cluster: cluster::Cluster::default(),
+            pools: pool::Pools::default(),
         });
         env.add_env_cleanup_hook(Rc::downgrade(&state), |state: Weak<State>| {
             if let Some(state) = state.upgrade() {

@@ -38,6 +38,19 @@ impl Child {
         self.referenced || self.spawning.is_some()
     }
 
+    /// Sends a signal. One that stops waits for the exec: stopped before it, the child would hold up whoever waits
+    /// for the outcome, and the signals that could continue it are blocked until then.
+    fn kill(&self, signal: i32) -> Result<(), Errno> {
+        if let (Some(spawning), libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU) =
+            (&self.spawning, signal)
+            && !spawning.wait()
+        {
+            // It is on its way out, and must not be stopped there.
+            return Err(Errno::ESRCH);
+        }
+        self.pidfd.kill(signal)
+    }
+
     /// Waits for the outcome of a pending exec and collects a child that failed to exec.
     fn settle(&mut self) -> Option<ExecOutcome> {
         let outcome = self.spawning.take()?.settled();
@@ -172,13 +185,13 @@ impl Registry {
 
     /// Sends a signal; `ESRCH` for a child that has been collected.
     pub fn kill(&self, id: u32, signal: i32) -> Result<(), Errno> {
-        self.children.get(&id).ok_or(Errno::ESRCH)?.pidfd.kill(signal)
+        self.children.get(&id).ok_or(Errno::ESRCH)?.kill(signal)
     }
 
     /// Signals a child and all that came from it; `None` for one that has been collected.
     pub fn kill_tree(&self, id: u32, signal: i32) -> Option<Signalled> {
         let child = self.children.get(&id)?;
-        Some(tree::signal(child.pid, child.mark.as_deref(), signal, || child.pidfd.kill(signal)))
+        Some(tree::signal(child.pid, child.mark.as_deref(), signal, || child.kill(signal)))
     }
 
     /// Chooses whether a child keeps the loop alive.
@@ -206,5 +219,59 @@ impl Drop for Registry {
         if nix::unistd::gettid() != nix::unistd::getpid() {
             orphans::adopt(left);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::spawn::{self, Command};
+    use crate::sys::clone::ExecPlan;
+
+    /// Starts `sh -c script` and waits for its exec.
+    fn start(registry: &mut Registry, script: &str) -> (u32, i32) {
+        let args = format!("sh\0-c\0{script}\0").into_bytes();
+        let plan = ExecPlan { args, ..ExecPlan::default() };
+        let child = spawn::run(Command { file: b"/bin/sh".to_vec(), plan, stdio: Vec::new() })
+            .unwrap()
+            .child
+            .unwrap();
+        let pid = child.pid;
+        let id = registry.insert(child, None).unwrap();
+        assert_eq!(registry.settle(id), Some(Ok(())));
+        (id, pid)
+    }
+
+    /// Polls until a child has ended.
+    fn ended(registry: &mut Registry) -> (u32, Ending) {
+        loop {
+            registry.poll();
+            if let Some(ended) = registry.next_ended() {
+                return ended;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn an_end_is_reported_once_and_the_child_forgotten() {
+        let mut registry = Registry::new().unwrap();
+        let (id, _) = start(&mut registry, "exit 7");
+        assert!(registry.holds_loop());
+        let (reported, ending) = ended(&mut registry);
+        assert_eq!((reported, ending.map(|(exit, _)| exit)), (id, Some(Exit::Code(7))));
+        registry.poll();
+        assert!(registry.next_ended().is_none() && !registry.holds_loop());
+        assert_eq!(registry.kill(id, 0), Err(Errno::ESRCH));
+    }
+
+    #[test]
+    fn a_child_that_somebody_else_has_collected_is_reported_all_the_same() {
+        let mut registry = Registry::new().unwrap();
+        let (id, pid) = start(&mut registry, "exit 7");
+        let thief = PidFd::new(pid, None).unwrap();
+        assert!(matches!(thief.wait(), Ok(Some((Exit::Code(7), _)))));
+        assert_eq!(ended(&mut registry), (id, None));
+        assert!(!registry.holds_loop());
     }
 }

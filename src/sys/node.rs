@@ -50,7 +50,7 @@ fn symbols() -> Option<&'static Symbols> {
 /// A handle of Node-API as a raw pointer: an environment or a JS value, live while its scope is open.
 #[derive(Debug, Clone, Copy)]
 #[repr(transparent)]
-pub struct Handle(*mut c_void);
+pub struct Handle(pub(super) *mut c_void);
 
 impl Handle {
     /// Wraps what Node-API gave.

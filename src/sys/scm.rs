@@ -12,10 +12,7 @@ use nix::errno::Errno;
 #[repr(C, align(8))]
 struct Control([u8; 24]);
 
-/// Descriptors taken from one message: senders of ours put one in, but the kernel would deliver more.
-const MAX_RECEIVED: usize = 4;
-
-/// Room for what a sender might put in, so that no descriptor of it is lost unseen.
+/// Room for eight descriptors. Senders of ours put one in; the kernel closes what does not fit, and we the rest.
 #[repr(C, align(8))]
 struct ReceivedControl([u8; 48]);
 
@@ -86,7 +83,7 @@ fn take_descriptor(message: &libc::msghdr) -> Option<OwnedFd> {
             if (*header).cmsg_level == libc::SOL_SOCKET && (*header).cmsg_type == libc::SCM_RIGHTS {
                 let length = (*header).cmsg_len as usize - libc::CMSG_LEN(0) as usize;
                 let data = libc::CMSG_DATA(header).cast::<RawFd>();
-                for index in 0..(length / size_of::<RawFd>()).min(MAX_RECEIVED) {
+                for index in 0..length / size_of::<RawFd>() {
                     let fd = OwnedFd::from_raw_fd(data.add(index).read_unaligned());
                     first.get_or_insert(fd);
                 }
@@ -127,6 +124,22 @@ mod tests {
         assert_eq!(receive(b.as_fd(), &mut bytes).map(|_| ()), Err(Errno::EAGAIN));
         drop(a);
         assert_eq!(receive(b.as_fd(), &mut bytes).map(|(length, _)| length), Ok(0));
+    }
+
+    #[test]
+    fn descriptors_beyond_the_first_are_closed() {
+        use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+        let (a, b) = pair();
+        let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).unwrap();
+        let many = [writer.as_raw_fd(); 12];
+        let part = [IoSlice::new(b"x")];
+        let control = [ControlMessage::ScmRights(&many)];
+        sendmsg::<()>(a.as_raw_fd(), &part, &control, MsgFlags::empty(), None).unwrap();
+        drop(writer);
+        let (_, first) = receive(b.as_fd(), &mut [0; 16]).unwrap();
+        drop(first.unwrap());
+        // The end of the pipe is only seen once no writer is left.
+        assert_eq!(read(&reader, &mut [0; 1]), Ok(0));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{pipe2, read};
 
 pub use plan::{ChildFd, ExecPlan, ResourceLimit, Step};
@@ -58,6 +59,14 @@ impl Spawning {
     /// Becomes readable when the outcome of the exec is known.
     pub fn status_fd(&self) -> BorrowedFd<'_> {
         self.status.as_fd()
+    }
+
+    /// Waits until the outcome of the exec is known, and leaves it to be read; whether the exec worked.
+    pub fn wait(&self) -> bool {
+        let mut status = [PollFd::new(self.status.as_fd(), PollFlags::POLLIN)];
+        while let Err(Errno::EINTR) = poll(&mut status, PollTimeout::NONE) {}
+        // Bytes are the report of a failure; end of file alone is a hang-up.
+        !status[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN))
     }
 
     /// Waits until the child has exec'd or given up; says why it gave up.

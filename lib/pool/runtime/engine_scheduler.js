@@ -1,0 +1,185 @@
+'use strict';
+// @ts-check
+
+// Tasks go into the engine's queue, from which threads help themselves. What one tick submits goes down in one call.
+
+const { engine } = require('../../native');
+const { encode, encoded, isWide } = require('../codec');
+const completions = require('../completions');
+const { CLONE, COLUMNS, EXCLUSIVE, JSON_TEXT, PORT, REPEATABLE, TEXT } = require('../protocol');
+
+/** Numbers of a task. As in src/binding/pool/submit.rs. */
+const FIELDS = 5;
+
+/** Tasks, and characters, that go down in one call at most. */
+const MAX_TASKS = 512;
+const MAX_TEXT = 1024 * 1024;
+
+class EngineScheduler {
+  /** Tasks given to `submit` and neither completed nor withdrawn. */
+  inFlight = 0;
+
+  #pool;
+  #fields = new Int32Array(MAX_TASKS * FIELDS);
+  #count = 0;
+  #text = '';
+  #isScheduled = false;
+  #flushTick = () => {
+    this.#isScheduled = false;
+    this.flush();
+  };
+
+  /** @param {any} pool */
+  constructor(pool) {
+    this.#pool = pool;
+  }
+
+  /** Tasks that no thread has room for. */
+  get queued() {
+    return Math.max(0, this.inFlight - this.#pool.readyCount * this.#pool.limit);
+  }
+
+  /** Places taken in threads that are ready. */
+  get usage() {
+    return Math.min(this.inFlight, this.#pool.readyCount * this.#pool.limit);
+  }
+
+  get isFull() {
+    return this.inFlight >= this.#pool.readyCount * this.#pool.limit;
+  }
+
+  /** @param {InstanceType<typeof import('../task').Task>} task */
+  submit(task) {
+    this.inFlight++;
+    completions.add(task);
+    const kind = task.transferList.length > 0 ? PORT : encode(task.value);
+    if (kind === PORT) this.#submitMessage(task);
+    else this.#enqueue(task, kind);
+  }
+
+  /**
+   * A value that goes by message goes at once if a thread is idle; else the thread asks for it in its turn.
+   * @param {any} task
+   */
+  #submitMessage(task) {
+    this.flush();
+    const thread = this.#pool.handleOf(engine.poolIdleThread(this.#pool.id));
+    if (thread === undefined) {
+      this.#enqueue(task, PORT);
+      return;
+    }
+    try {
+      thread.give(task);
+    } catch (error) {
+      this.#pool.fail(task, error);
+    }
+  }
+
+  /**
+   * @param {any} task
+   * @param {number} kind
+   */
+  #enqueue(task, kind) {
+    const { payload } = encoded;
+    let length = 0;
+    if (kind === JSON_TEXT) {
+      this.#text += payload;
+      ({ length } = payload);
+    } else if (kind === TEXT || kind === COLUMNS) {
+      engine.poolPut(this.#pool.id, payload, isWide(payload));
+      length = 1;
+    } else if (kind === CLONE) {
+      engine.poolPutBytes(this.#pool.id, payload);
+      length = 1;
+    }
+    // Other encodings hold the value by now.
+    if (kind !== PORT) task.release();
+    const at = this.#count++ * FIELDS;
+    this.#fields[at] = task.taskId;
+    this.#fields[at + 1] = task.handler;
+    if (kind === PORT && task.transferList.length === 0) kind |= REPEATABLE;
+    this.#fields[at + 2] = task.isAbortable ? kind | EXCLUSIVE : kind;
+    this.#fields[at + 3] = length;
+    this.#fields[at + 4] = task.priority;
+    if (this.#count === MAX_TASKS || this.#text.length > MAX_TEXT) {
+      this.flush();
+    } else if (!this.#isScheduled) {
+      this.#isScheduled = true;
+      // After all microtasks there are: whatever is run in the same tick goes along.
+      process.nextTick(this.#flushTick);
+    }
+  }
+
+  /** Submits what has been collected. */
+  flush() {
+    if (this.#count === 0) return;
+    const count = this.#count;
+    const text = this.#text;
+    this.#count = 0;
+    this.#text = '';
+    engine.poolSubmit(this.#pool.id, count, this.#fields, text, isWide(text), -1);
+  }
+
+  /** A task is done. */
+  completed() {
+    this.inFlight--;
+  }
+
+  /** Nothing to do: threads help themselves. */
+  advance() {}
+
+  /**
+   * Takes a task out. Returns the thread that has begun it, if one has.
+   * @param {InstanceType<typeof import('../task').Task>} task
+   */
+  cancel(task) {
+    this.flush();
+    if (!completions.tasks.has(task.taskId)) return undefined;
+    const thread = engine.poolCancel(this.#pool.id, task.taskId);
+    completions.remove(task);
+    this.inFlight--;
+    return this.#pool.handleOf(thread);
+  }
+
+  /**
+   * Takes out up to `count` tasks that no thread has taken.
+   * @param {number} count
+   */
+  withdraw(count) {
+    this.flush();
+    const taken = [];
+    for (const id of engine.poolWithdraw(this.#pool.id, Math.min(count, 0xffffffff))) {
+      const task = completions.tasks.get(id);
+      if (task === undefined) continue;
+      completions.remove(task);
+      this.inFlight--;
+      taken.push(task);
+    }
+    return taken;
+  }
+
+  /**
+   * Tasks that ended with their thread. @param {number[]} ids
+   * @param {any} _handle
+   */
+  lose(_handle, ids) {
+    const lost = [];
+    for (const id of ids) {
+      const task = completions.tasks.get(id);
+      if (task === undefined) continue;
+      completions.remove(task);
+      this.inFlight--;
+      lost.push(task);
+    }
+    return lost;
+  }
+
+  /**
+   * @param {any} handle
+   */
+  usageOf(handle) {
+    return handle.engineUsage;
+  }
+}
+
+module.exports = { EngineScheduler };

@@ -1,0 +1,159 @@
+'use strict';
+// @ts-check
+
+// The owner's view of one thread: the Worker, the port for what cannot go through the engine, its place there.
+
+const path = require('node:path');
+const { createHistogram } = require('node:perf_hooks');
+const { MessageChannel, Worker } = require('node:worker_threads');
+
+const { engine } = require('../../native');
+const { encode, encoded, isWide, post } = require('../codec');
+const { EXCLUSIVE, JSON_TEXT, CLONE, COLUMNS, EMPTY, PORT, SENT, TEXT } = require('../protocol');
+
+const ENTRY = path.join(__dirname, '..', 'entry', 'thread.js');
+
+/** Where this thread has the binding from. */
+const BINDING_FILE = Object.values(require.cache).find(
+  (module) => module?.filename?.endsWith('.node') && module.exports.Engine === engine.constructor,
+)?.filename;
+
+const kHandle = Symbol('rcluster.handle');
+
+const fields = new Int32Array(5);
+
+class ThreadHandle {
+  /**
+   * @param {any} options the pool's
+   * @param {number} poolId
+   */
+  constructor(options, poolId) {
+    this.poolId = poolId;
+    this.number = engine.poolAddThread(poolId);
+    const { port1, port2 } = new MessageChannel();
+    this.port = port1;
+    // Read when the engine says so, never listened to: it must not keep the process alive.
+    port1.unref();
+    this.worker = new Worker(ENTRY, {
+      env: options.env,
+      argv: options.argv,
+      execArgv: options.execArgv,
+      resourceLimits: options.resourceLimits,
+      workerData: options.workerData,
+      trackUnmanagedFds: options.trackUnmanagedFds,
+    });
+    this.worker.postMessage(
+      {
+        binding: BINDING_FILE,
+        pool: poolId,
+        thread: this.number,
+        port: port2,
+        filename: options.filename,
+        name: options.name,
+        limit: options.concurrentTasksPerWorker,
+        timing: options.recordTiming || options.workerHistogram,
+        niceIncrement: options.niceIncrement,
+        heap: options.recycle?.heap ?? 0,
+      },
+      [port2],
+    );
+    // The Worker forgets it when it ends.
+    this.threadId = this.worker.threadId;
+    this.startedAt = Date.now();
+    this.isReady = false;
+    /** Whether it has said so itself. */
+    this.hasJoined = false;
+    this.isDestroyed = false;
+    this.isLeaving = false;
+    /** Tasks given to it by the scheduler in JavaScript. @type {Set<any>} */
+    this.tasks = new Set();
+    /** Tasks it has finished. */
+    this.finished = 0;
+    /** @type {NodeJS.Timeout | null} */
+    this.idleTimer = null;
+    this.histogram = options.workerHistogram ? createHistogram() : null;
+  }
+
+  /** Takes it out if it has nothing to do. */
+  retire() {
+    return engine.poolRetire(this.poolId, this.number);
+  }
+
+  /** Lets it finish what it has; `LEFT` follows. */
+  leave() {
+    engine.poolLeave(this.poolId, this.number);
+  }
+
+  /** Tasks it has not finished, where the engine gives them out. */
+  get engineUsage() {
+    return engine.poolUsage(this.poolId, this.number);
+  }
+
+  /**
+   * Gives it one task, for itself. Throws what makes that impossible.
+   * @param {InstanceType<typeof import('../task').Task>} task
+   */
+  give(task) {
+    const value = task.release();
+    let kind = task.transferList.length > 0 ? PORT : encode(value);
+    if (kind === PORT) {
+      post(this.port, task.taskId, value, task.transferList);
+      kind |= SENT;
+    }
+    const { payload } = encoded;
+    if (kind === TEXT || kind === COLUMNS) engine.poolPut(this.poolId, payload, isWide(payload));
+    else if (kind === CLONE) engine.poolPutBytes(this.poolId, payload);
+    const text = kind === JSON_TEXT ? payload : '';
+    fields[0] = task.taskId;
+    fields[1] = task.handler;
+    fields[2] = kind | (task.isAbortable ? EXCLUSIVE : 0);
+    fields[3] = (kind & SENT) !== 0 || kind === EMPTY ? 0 : payload.length;
+    fields[4] = task.priority;
+    engine.poolSubmit(this.poolId, 1, fields, text, isWide(text), this.number);
+  }
+
+  /**
+   * Sends a task that the thread has asked for. @param {InstanceType<typeof import('../task').Task> | undefined} task
+   * @param {number} taskId
+   */
+  send(taskId, task) {
+    try {
+      if (task === undefined) this.port.postMessage([taskId]);
+      else post(this.port, taskId, task.release(), task.transferList);
+    } catch (error) {
+      this.port.postMessage([taskId]);
+      throw error;
+    } finally {
+      engine.poolWake(this.poolId, this.number);
+    }
+  }
+
+  /** Sends a task that the thread is likely to ask for. @param {InstanceType<typeof import('../task').Task>} task */
+  sendEarly(task) {
+    try {
+      post(this.port, task.taskId, task.value, task.transferList, true);
+    } catch {
+      // What cannot be cloned is dealt with when it is the task's turn.
+      this.port.postMessage([task.taskId]);
+    }
+    engine.poolWake(this.poolId, this.number);
+  }
+
+  /** Ends it. @returns {number[]} the tasks it had begun */
+  destroy() {
+    if (this.isDestroyed) return [];
+    this.isDestroyed = true;
+    this.clearIdleTimer();
+    const lost = engine.poolRemoveThread(this.poolId, this.number);
+    this.worker.terminate();
+    this.port.close();
+    return lost;
+  }
+
+  clearIdleTimer() {
+    if (this.idleTimer !== null) clearTimeout(this.idleTimer);
+    this.idleTimer = null;
+  }
+}
+
+module.exports = { ThreadHandle, kHandle };

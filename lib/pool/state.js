@@ -1,0 +1,6 @@
+'use strict';
+// @ts-check
+
+// Whether this environment is a thread of a pool; set by the entry before any user code runs.
+
+module.exports = { isWorkerThread: false, workerData: /** @type {any} */ (undefined) };

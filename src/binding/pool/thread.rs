@@ -1,0 +1,147 @@
+//! The side of a pool's thread: batches in, completions out.
+
+use std::os::fd::AsFd;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{Object, Uint8ArraySlice, Unknown};
+use napi::{Env, JsString};
+use napi_derive::napi;
+use nix::errno::Errno;
+
+use super::{array_of, payload_of, value_of, with_registry};
+use crate::binding::{Engine, Kind, State};
+use crate::pool::dispatch::Pool;
+use crate::pool::table::Table;
+use crate::pool::task::{Payload, ThreadId};
+use crate::sys::node::Handle;
+use crate::sys::shared;
+use crate::sys::uv::Poll;
+use crate::sys::wake::Wake;
+
+/// The thread's place in its pool, and what wakes the thread's loop.
+pub(crate) struct SeatEnd {
+    // Closed before `wake`, whose descriptor it watches.
+    poll: Poll,
+    wake: Arc<Wake>,
+    pool: Arc<Pool>,
+    thread: ThreadId,
+}
+
+impl SeatEnd {
+    fn open(state: &Rc<State>, pool: u32, thread: ThreadId) -> Result<(Rc<Self>, Arc<Table>), Errno> {
+        let pool = with_registry(|registry| registry.pools.get(&pool).cloned()).ok_or(Errno::EBADF)?;
+        let wake = Arc::new(Wake::new()?);
+        let weak: Weak<State> = Rc::downgrade(state);
+        let poll = Poll::new(state.uv_loop, wake.as_fd(), move |_| {
+            let Some(state) = weak.upgrade() else { return };
+            let seat = state.pools.seat.borrow().clone();
+            if let Some(seat) = seat {
+                seat.wake.clear();
+                state.emit(Kind::PoolTasks, 0, 0, 0);
+            }
+        })?;
+        poll.watch(true, false)?;
+        let waker = wake.clone();
+        let table = pool.join(thread, Box::new(move || waker.wake())).ok_or(Errno::EBADF)?;
+        Ok((Rc::new(Self { poll, wake, pool, thread }), table))
+    }
+}
+
+#[napi]
+impl Engine {
+    /// Makes this environment a thread of a pool. Returns the memory of its table: four numbers for each of 64
+    /// tasks (state, task, handler, kind), then how many there are. `null` where the pool is gone.
+    #[napi(ts_return_type = "ArrayBuffer | null")]
+    pub fn pool_join(&self, env: &Env, pool: u32, thread: u32) -> Option<Object<'_>> {
+        let (seat, table) = SeatEnd::open(&self.state, pool, thread).ok()?;
+        let raw = shared::expose(Handle::new(env.raw().cast()), table.cells())?;
+        *self.state.pools.seat.borrow_mut() = Some(seat);
+        Some(Object::from_raw(env.raw(), raw.cast()))
+    }
+
+    /// The name of a handler.
+    #[napi]
+    pub fn pool_handler(&self, handler: u32) -> Option<String> {
+        self.state.pools.seat.borrow().as_ref()?.pool.handler(handler as usize)
+    }
+
+    /// Chooses whether the place in the pool keeps this thread's loop alive.
+    #[napi]
+    pub fn pool_seat_set_ref(&self, on: bool) {
+        if let Some(seat) = &*self.state.pools.seat.borrow() {
+            seat.poll.set_ref(on);
+        }
+    }
+
+    /// Takes the next batch into the table; returns its JSON payloads as one array. With none to take, the thread
+    /// gets an event when there is.
+    #[napi]
+    pub fn pool_take<'env>(&self, env: &'env Env) -> napi::Result<Option<JsString<'env>>> {
+        let pools = &self.state.pools;
+        let Some(seat) = pools.seat.borrow().clone() else { return Ok(None) };
+        let mut text = pools.text.borrow_mut();
+        seat.pool.take(seat.thread, &mut text);
+        array_of(env, &mut text)
+    }
+
+    /// The payload of a task just claimed, where it is no JSON.
+    #[napi(ts_return_type = "string | Buffer | null")]
+    pub fn pool_payload<'env>(
+        &self,
+        env: &'env Env,
+        slot: u32,
+        is_text: bool,
+    ) -> napi::Result<Option<Unknown<'env>>> {
+        let Some(seat) = self.state.pools.seat.borrow().clone() else { return Ok(None) };
+        value_of(env, seat.pool.payload(seat.thread, slot as usize), is_text)
+    }
+
+    /// Hands back a result without bytes of its own. `runTime` is in microseconds, negative: not counted.
+    #[napi]
+    pub fn pool_done(&self, slot: u32, task: u32, kind: i32, run_time: f64) {
+        self.done(slot, task, kind, Payload::Empty, run_time);
+    }
+
+    /// Hands back a result as text.
+    #[napi]
+    pub fn pool_done_text(
+        &self,
+        slot: u32,
+        task: u32,
+        kind: i32,
+        text: JsString<'_>,
+        is_wide: bool,
+        run_time: f64,
+    ) -> napi::Result<()> {
+        self.done(slot, task, kind, payload_of(text, is_wide)?, run_time);
+        Ok(())
+    }
+
+    /// Hands back a result as bytes.
+    #[napi]
+    pub fn pool_done_bytes(
+        &self,
+        slot: u32,
+        task: u32,
+        kind: i32,
+        bytes: Uint8ArraySlice<'_>,
+        run_time: f64,
+    ) {
+        self.done(slot, task, kind, Payload::Narrow(bytes.to_vec()), run_time);
+    }
+
+    fn done(&self, slot: u32, task: u32, kind: i32, payload: Payload, run_time: f64) {
+        if let Some(seat) = &*self.state.pools.seat.borrow() {
+            seat.pool.done(seat.thread, slot as usize, (task, kind, payload), run_time);
+        }
+    }
+
+    /// Sends the pool's owner news of this thread, or a request for a task.
+    #[napi]
+    pub fn pool_tell(&self, task: u32, kind: i32) {
+        if let Some(seat) = &*self.state.pools.seat.borrow() {
+            seat.pool.push(seat.thread, task, kind, Payload::Empty);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The way back: completions for one submitting environment, from any thread.
+
+use std::sync::atomic::Ordering;
+
+use super::sync::AtomicBool;
+use super::task::Completion;
+
+/// Wakes the environment that reads a hub.
+pub type Waker = Box<dyn Fn() + Send + Sync>;
+
+/// Completions on their way to one environment.
+pub struct Hub {
+    sender: channel::Sender<Completion>,
+    receiver: channel::Receiver<Completion>,
+    /// Whether the reader is awake, or will be: no further wake-up is needed.
+    awake: AtomicBool,
+    waker: Waker,
+}
+
+impl Hub {
+    /// A hub whose reader `waker` wakes.
+    pub fn new(waker: Waker) -> Self {
+        let (sender, receiver) = channel::unbounded();
+        Self { sender, receiver, awake: AtomicBool::new(false), waker }
+    }
+
+    /// Adds a completion, and wakes the reader unless it is awake.
+    pub fn push(&self, completion: Completion) {
+        // The hub owns the receiver, so the channel cannot be closed.
+        let _ = self.sender.send(completion);
+        if !self.awake.swap(true, Ordering::AcqRel) {
+            (self.waker)();
+        }
+    }
+
+    /// The next completion.
+    pub fn take(&self) -> Option<Completion> {
+        self.receiver.try_recv().ok()
+    }
+
+    /// The reader is about to sleep, and may unless this is false: then something came in meanwhile.
+    pub fn rest(&self) -> bool {
+        // A push that found the reader awake, and woke nobody, is seen through this swap; one after it wakes.
+        self.awake.swap(false, Ordering::AcqRel);
+        self.receiver.is_empty() || self.awake.swap(true, Ordering::AcqRel)
+    }
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Hub").finish_non_exhaustive()
+    }
+}
+
+#[cfg(not(loom))]
+use crossbeam_channel as channel;
+
+/// The same channel out of loom's primitives.
+#[cfg(loom)]
+mod channel {
+    use loom::sync::{Arc, Mutex};
+    use std::collections::VecDeque;
+
+    pub(super) struct Sender<T>(Arc<Mutex<VecDeque<T>>>);
+    pub(super) struct Receiver<T>(Arc<Mutex<VecDeque<T>>>);
+
+    pub(super) fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
+        let queue = Arc::new(Mutex::new(VecDeque::new()));
+        (Sender(queue.clone()), Receiver(queue))
+    }
+
+    impl<T> Sender<T> {
+        pub(super) fn send(&self, value: T) -> Result<(), ()> {
+            self.0.lock().unwrap().push_back(value);
+            Ok(())
+        }
+    }
+
+    impl<T> Receiver<T> {
+        pub(super) fn try_recv(&self) -> Result<T, ()> {
+            self.0.lock().unwrap().pop_front().ok_or(())
+        }
+
+        pub(super) fn is_empty(&self) -> bool {
+            self.0.lock().unwrap().is_empty()
+        }
+    }
+}
