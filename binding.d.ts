@@ -83,6 +83,45 @@ export declare class Engine {
   channelWriteLine(id: number, line: string, fd: number): number
   /** Writes one frame, its length included, as `channelWriteLine` does. */
   channelWriteFrame(id: number, frame: Buffer, fd: number): number
+  /** Whether the other end of an inherited channel, a descriptor of the caller's, is one of ours. */
+  channelPeerIsOurs(fd: number): boolean
+  /** Duplicates a descriptor of the caller's; returns the new one, or a negative errno. */
+  channelDuplicate(fd: number): number
+  /**
+   * Makes a ring for a channel; returns its descriptor, to be sent to the other side but not the caller's, or
+   * a negative errno.
+   */
+  channelOfferRing(id: number): number
+  /** Opens the ring that came with the message being read. Returns 0 or a negative errno. */
+  channelOpenRing(id: number): number
+  /** Lets go of a ring that is not in use. */
+  channelDropRing(id: number): void
+  /** Sends through the ring from now on. */
+  channelSendByRing(id: number): void
+  /** Receives through the ring from now on; called while the last message that came another way is read. */
+  channelReceiveByRing(id: number): void
+  /**
+   * Gives the ring's sending lane to JavaScript as an ArrayBuffer, through `take`, once for each channel.
+   * Returns false where there is no such thing.
+   */
+  channelShareLane(id: number, take: (lane: ArrayBuffer) => void): boolean
+  /** Takes the memory of an ArrayBuffer of `channelShareLane` away. */
+  channelUnshareLane(lane: ArrayBuffer): void
+  /**
+   * Lends the lane: from now on JavaScript writes to it. Returns how many bytes have been written, modulo 2^32,
+   * or -1 if it is not to be had now.
+   */
+  channelLendLane(id: number): number
+  /** Ends the loan. */
+  channelResumeLane(id: number, written: number): void
+  /** Wakes the other side, if it still sleeps. */
+  channelWake(id: number): void
+  /** Stops delivering messages, or goes on. */
+  channelPause(id: number, on: boolean): void
+  /** Refuses messages of more than `limit` bytes, in both directions; 0 for any size. */
+  channelSetLimit(id: number, limit: number): void
+  /** Goes on with what a turn of the loop has left. */
+  channelContinue(id: number): void
   /** Bytes queued. */
   channelQueued(id: number): number
   /** Whether part of a message has arrived. */
@@ -176,7 +215,8 @@ export declare class Engine {
    * Starts a child without waiting for its exec.
    *
    * Arguments by position, not in an object: reading eleven properties takes as long as half the clone.
-   * `stdio` says for each descriptor of the child: -1 ignore, -2 pipe, else a descriptor of this process.
+   * `stdio` says for each descriptor of the child: -1 ignore, -2 pipe, -3 message channel, else a
+   * descriptor of this process.
    * `result` receives the child's id, its pid, and the key by which `takePipe` gives this side's ends of the
    * pipes, or -1 where none were made. Returns 0 or a negative errno.
    */

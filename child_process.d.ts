@@ -1,5 +1,7 @@
 // The types of `rcluster/child_process`: everything of `node:child_process`, and what Node has not.
 
+import type { SendHandle, Serializable } from 'node:child_process';
+
 export * from 'node:child_process';
 
 /** Infinity is no limit either. */
@@ -56,9 +58,62 @@ export interface ChildResourceUsage extends Pick<
   maxRSS: number | undefined;
 }
 
+export interface RequestOptions {
+  /** Milliseconds after which an answer is no longer waited for. */
+  timeout?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** Bytes; no limit unless given. */
+export interface ChannelLimits {
+  /** Of one message, sent or received. */
+  messageSize?: number | undefined;
+  /** That wait to be sent. */
+  queueSize?: number | undefined;
+}
+
+/** What a message channel has whose two ends have loaded rcluster. */
+export interface Asking {
+  /** Asks the other end; rejects with its error, or when it has gone. */
+  request(message: Serializable, options?: RequestOptions): Promise<any>;
+  /** Answers requests of the other end; `null` takes the handler away. */
+  onRequest(handler: ((message: any) => unknown) | null): void;
+  /** The messages of the other end, read no faster than they are used, until the channel is closed. */
+  messages(options?: {
+    signal?: AbortSignal | undefined;
+    handles?: false | undefined;
+  }): AsyncGenerator<any, void>;
+  messages(options: {
+    signal?: AbortSignal | undefined;
+    handles: true;
+  }): AsyncGenerator<{ message: any; handle: SendHandle | undefined }, void>;
+}
+
+declare global {
+  namespace NodeJS {
+    interface Process {
+      /** Asks the parent; where that is not rcluster, this rejects and its like throw. */
+      request?: Asking['request'];
+      onRequest?: Asking['onRequest'];
+      messages?: Asking['messages'];
+    }
+  }
+}
+
 // Declared on Node's own module, since `rcluster/register` puts them there, and so that one type of a child serves
 // programs that mix both. A child that Node's own engine has started has neither the methods nor the options.
 declare module 'node:child_process' {
+  interface MessageOptions {
+    /** Call the callback once the other end has dispatched the message, not once it is written. */
+    ack?: boolean | undefined;
+  }
+
+  interface Control {
+    /** What messages go by. */
+    readonly transport?: 'wire' | 'ring';
+    setLimits?(limits: ChannelLimits): void;
+  }
+
   /**
    * Options of every function that starts a child.
    *
@@ -140,5 +195,8 @@ declare module 'node:child_process' {
      * been started, or that has ended before anything was known.
      */
     resourceUsage(): ChildResourceUsage | undefined;
+    request: Asking['request'];
+    onRequest: Asking['onRequest'];
+    messages: Asking['messages'];
   }
 }

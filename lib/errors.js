@@ -49,6 +49,19 @@ const codes = {
   ERR_IPC_SYNC_FORK: [Error, () => 'IPC cannot be used with synchronous forks'],
   ERR_MISSING_ARGS: [TypeError, describeMissingArgs],
   ERR_OUT_OF_RANGE: [RangeError, describeRange],
+  ERR_RCLUSTER_MESSAGE_SIZE: [
+    RangeError,
+    (limit) => `The message has more than ${limit} bytes, the limit of this channel`,
+  ],
+  ERR_RCLUSTER_PEER: [
+    Error,
+    () => 'The other end of the channel has not loaded rcluster, which this needs on both ends',
+  ],
+  ERR_RCLUSTER_QUEUE_SIZE: [
+    RangeError,
+    (limit) => `More than ${limit} bytes wait to be sent, the limit of this channel`,
+  ],
+  ERR_RCLUSTER_REQUEST_TIMEOUT: [Error, (timeout) => `The request was not answered within ${timeout} ms`],
   ERR_SOCKET_BAD_PORT: [
     RangeError,
     (name, port) => `${name} should be >= 0 and < 65536. Received ${describeReceived(port)}.`,

@@ -21,6 +21,7 @@ const kinds = Object.freeze({
   HANDOFF_CONNECTION: 8,
   POOL_COMPLETIONS: 9,
   POOL_TASKS: 10,
+  CHANNEL_MORE: 11,
 });
 
 /** @type {Array<(id: number, a: number, b: number) => void>} */

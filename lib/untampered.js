@@ -57,6 +57,7 @@ module.exports = {
   hasOwn: Object.hasOwn,
   stringIncludes: uncurry(string.includes),
   stringIndexOf: uncurry(string.indexOf),
+  stringReplaceAll: uncurry(string.replaceAll),
   stringSlice: uncurry(string.slice),
   stringSplit: uncurry(string.split),
   stringStartsWith: uncurry(string.startsWith),

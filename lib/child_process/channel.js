@@ -14,6 +14,8 @@ const { deprecate } = require('node:util');
 
 const { codedError, errnoException, nodeMajor, validateObject } = require('../errors');
 const { conversionName, conversions, handleFromFd, handleKind } = require('./handles');
+const { messages } = require('./messages');
+const { PEER_PREFIX, Peer } = require('./peer');
 const { Wire } = require('./wire');
 const { arrayIncludes, arrayPush, stringStartsWith } = require('../untampered');
 
@@ -29,6 +31,9 @@ const HIGH_WATER_MARK = 128 * 1024;
 const INTERNAL_PREFIX = 'NODE_';
 
 const UV_EBADF = -os.constants.errno.EBADF;
+const UV_EMSGSIZE = -os.constants.errno.EMSGSIZE;
+const UV_ENOBUFS = -os.constants.errno.ENOBUFS;
+const UV_EPROTO = -os.constants.errno.EPROTO;
 
 const kIpc = Symbol('rcluster.ipc');
 const kPending = Symbol('rcluster.pendingMessages');
@@ -99,24 +104,30 @@ function isReceipt(message) {
  * @property {number} retransmissions
  */
 
-/** One child's channel. */
+/** One channel: that to a child, or that which this process was born with. */
 class Ipc {
   /**
-   * @param {any} child
+   * @param {any} child or, for the channel it was born with, this process
    * @param {() => number} takeFd
    * @param {string} mode
    * @param {(child: any) => void} onClosed
+   * @param {{ control: any, pending: symbol, close: () => void }} [born] what Node has made of a channel this process was born with
    */
-  constructor(child, takeFd, mode, onClosed) {
+  constructor(child, takeFd, mode, onClosed, born) {
     this.child = child;
     this.onClosed = onClosed;
+    this.born = born;
     this.wire = new Wire(takeFd, mode, {
       onMessage: (message) => this.arrived(message),
       onInput: () => this.finishIfIdle(true),
+      onWritten: () => this.onWritten(),
       onDrained: () => this.finishIfIdle(false),
-      onEnd: () => this.ended(),
+      onEnd: (errno) => this.ended(errno),
+      onHeld: born && ((isHeld) => (isHeld ? born.control.refCounted() : born.control.unrefCounted())),
     });
-    this.control = new Control(this.wire);
+    this.control = born?.control ?? new Control(this.wire);
+    this.pending = born?.pending ?? kPending;
+    this.peer = new Peer(this);
     /** Connections given away and received, by direction and server. */
     this.sockets = { send: { __proto__: null }, got: { __proto__: null } };
     /** @type {HandleInFlight | null} */
@@ -124,6 +135,8 @@ class Ipc {
     /** Whether it is to be closed once what was sent before has left. */
     this.isClosing = false;
     this.isFinished = false;
+    /** Whether a sender was told to wait. */
+    this.needsDrain = false;
     this.isCounted = false;
   }
 
@@ -139,9 +152,16 @@ class Ipc {
     const name = handle ? conversionName(handle) : undefined;
     if (handle && name === undefined) throw codedError('ERR_INVALID_HANDLE_TYPE');
 
+    const { queueLimit } = this.wire;
+    if (queueLimit !== undefined && !options.swallowErrors && this.wire.queued > queueLimit) {
+      this.report(UV_ENOBUFS, options, callback);
+      return false;
+    }
     // Nothing overtakes a handle that the other side may yet ask for again.
     if (child._handleQueue && !(name === undefined && isReceipt(message))) {
-      return arrayPush(child._handleQueue, { callback, handle: handle || null, options, message }) === 1;
+      if (arrayPush(child._handleQueue, { callback, handle: handle || null, options, message }) === 1) return true;
+      this.needsDrain = true;
+      return false;
     }
     if (name === undefined) return this.transmit(message, options, callback);
 
@@ -161,9 +181,29 @@ class Ipc {
 
   /** @param {any} message @param {any} options @param {any} callback */
   transmit(message, options, callback) {
-    const errno = this.wire.write(message, -1, callback);
-    if (errno < 0) this.report(errno, options, callback);
-    return this.wire.queued < HIGH_WATER_MARK;
+    if (options.ack === true && typeof callback === 'function') {
+      const errno = this.wire.write(message, -1);
+      if (errno < 0) this.report(errno, options, callback);
+      else this.peer.requests.askReceipt(callback);
+    } else {
+      const errno = this.wire.write(message, -1, callback);
+      if (errno < 0) this.report(errno, options, callback);
+    }
+    return this.hasRoom();
+  }
+
+  /** Whether the sender may go on; where not, 'drain' says when. */
+  hasRoom() {
+    if (this.wire.queued < HIGH_WATER_MARK) return true;
+    this.needsDrain = true;
+    return false;
+  }
+
+  /** Something that was queued has left. */
+  onWritten() {
+    if (!this.needsDrain || this.child._handleQueue || this.wire.queued >= HIGH_WATER_MARK) return;
+    this.needsDrain = false;
+    process.nextTick(() => this.child.emit('drain'));
   }
 
   /** @param {HandleInFlight} sent @param {any} options @param {any} callback */
@@ -186,15 +226,25 @@ class Ipc {
       child._handleQueue ??= [];
       child._pendingMessage = isMoved ? { callback, message, handle, options, retransmissions: 0 } : null;
     }
-    return this.wire.queued < HIGH_WATER_MARK;
+    return this.hasRoom();
   }
 
   /** @param {number} errno @param {any} options @param {any} callback */
   report(errno, options, callback) {
     if (options.swallowErrors) return;
-    const error = errnoException(errno, 'write');
+    const error = this.writeError(errno);
     if (typeof callback === 'function') process.nextTick(callback, error);
     else process.nextTick(() => this.child.emit('error', error));
+  }
+
+  /** @param {number} errno */
+  writeError(errno) {
+    const { messageLimit, queueLimit } = this.wire;
+    if (errno === UV_EMSGSIZE && messageLimit !== undefined)
+      return codedError('ERR_RCLUSTER_MESSAGE_SIZE', messageLimit);
+    if (errno === UV_ENOBUFS && queueLimit !== undefined)
+      return codedError('ERR_RCLUSTER_QUEUE_SIZE', queueLimit);
+    return errnoException(errno, 'write');
   }
 
   /** A message has been read. @param {any} message */
@@ -202,9 +252,15 @@ class Ipc {
     if (!this.child.channel && !this.isClosing) return;
     const internal = isInternal(message);
     let handle;
-    if (internal && message.cmd === 'NODE_HANDLE') {
-      const received = this.wire.takeHandle();
-      handle = received && handleFromFd(received.kind, received.fd);
+    if (internal) {
+      if (stringStartsWith(message.cmd, PEER_PREFIX)) {
+        this.peer.arrived(message);
+        return;
+      }
+      if (message.cmd === 'NODE_HANDLE') {
+        const received = this.wire.takeHandle();
+        handle = received && handleFromFd(received.kind, received.fd);
+      }
     }
     this.deliver(message, handle, internal);
   }
@@ -265,6 +321,7 @@ class Ipc {
     for (const { message, handle, options, callback } of queue)
       child._send(message, handle, options, callback);
     if (!child.connected && child.channel && !child._handleQueue) child._disconnect();
+    else this.onWritten();
   }
 
   /** @param {any} message NODE_HANDLE @param {any} handle */
@@ -308,9 +365,15 @@ class Ipc {
   finish() {
     if (this.isFinished) return;
     this.isFinished = true;
-    this.wire.close();
+    this.closeWire();
     this.child.emit('disconnect');
     this.countClosed();
+  }
+
+  closeWire() {
+    this.wire.close();
+    this.born?.close();
+    this.peer.requests.close();
   }
 
   /** Counts towards the child's 'close', once. */
@@ -320,10 +383,15 @@ class Ipc {
     this.onClosed(this.child);
   }
 
-  /** The other side has gone. */
-  ended() {
+  /** The other side has gone, or does what cannot be. @param {number} errno */
+  ended(errno) {
     const { child } = this;
     if (this.isFinished) return;
+    if (errno === UV_EPROTO || errno === UV_EMSGSIZE) {
+      const why =
+        errno === UV_EPROTO ? 'the other end has overwritten its ring' : 'a message is larger than the limit';
+      process.emitWarning(`A message channel was closed: ${why}`, { code: 'RCLUSTER_CHANNEL' });
+    }
     const queue = child._handleQueue ?? [];
     child._handleQueue = null;
     for (const { callback } of queue) {
@@ -333,7 +401,7 @@ class Ipc {
     child.channel = null;
     this.releaseHandle();
     this.isClosing = true;
-    this.wire.close();
+    this.closeWire();
     process.nextTick(() => this.finish());
     this.countClosed();
   }
@@ -351,7 +419,7 @@ function emitMessage(ipc, event, message, handle) {
     child.emit(event, message, handle);
     return;
   }
-  arrayPush(ipc.control[kPending], [event, message, handle]);
+  arrayPush(ipc.control[ipc.pending], [event, message, handle]);
 }
 
 /** Emits what arrived before anybody listened. @param {Ipc} ipc */
@@ -458,6 +526,7 @@ function setupChannel(child, takeFd, serializationMode, onClosed) {
   const hidden = { __proto__: null, value: ipc, configurable: true };
   Object.defineProperty(child, kIpc, hidden);
   child.channel = ipc.control;
+  defineExtras(ipc);
   if (nodeMajor < 26) Object.defineProperty(child, '_channel', deprecatedChannel);
   child._handleQueue = null;
   child._pendingMessage = null;
@@ -475,4 +544,42 @@ function setupChannel(child, takeFd, serializationMode, onClosed) {
   return ipc.control;
 }
 
-module.exports = { setupChannel };
+/**
+ * Takes over the channel this process was born with. Its `channel` object, `connected` and the flush of messages
+ * that came before a listener stay Node's.
+ * @param {number} fd owned by the channel from now on
+ * @param {string} serializationMode
+ * @param {{ control: any, pending: symbol, close: () => void, isSendNodes: boolean }} born
+ */
+function takeOverChannel(fd, serializationMode, born) {
+  const target = /** @type {any} */ (process);
+  const ipc = new Ipc(target, () => fd, serializationMode, () => {}, born);
+  Object.defineProperty(target, kIpc, { value: ipc, configurable: true });
+  defineExtras(ipc);
+  target.prependListener('internalMessage', (/** @type {any} */ message, /** @type {any} */ handle) => {
+    ipc.internalMessage(message, handle);
+  });
+  if (born.isSendNodes) target.send = send;
+  target._send = sendAnyway;
+  target._disconnect = disconnectNow;
+  return ipc;
+}
+
+/** What Node has not. @param {Ipc} ipc */
+function defineExtras({ child, control, peer, wire }) {
+  const { requests } = peer;
+  const methods = {
+    request: (/** @type {any} */ message, /** @type {any} */ options) => requests.request(message, options),
+    onRequest: (/** @type {any} */ handler) => requests.onRequest(handler),
+    messages: (/** @type {any} */ options) => messages(child, wire, options),
+  };
+  for (const [name, value] of Object.entries(methods)) {
+    Object.defineProperty(child, name, { value, configurable: true, writable: true });
+  }
+  Object.defineProperties(control, {
+    transport: { get: () => peer.transport, configurable: true },
+    setLimits: { value: wire.setLimits.bind(wire), configurable: true },
+  });
+}
+
+module.exports = { setupChannel, takeOverChannel };

@@ -42,6 +42,7 @@ const MAX_ARG_STRLEN = 128 * 1024;
 
 const STDIO_IGNORE = -1;
 const STDIO_PIPE = -2;
+const STDIO_CHANNEL = -3;
 
 const created = diagnostics.channel('child_process');
 const [nodeMajor] = process.versions.node.split('.').map(Number);
@@ -339,7 +340,8 @@ function stdioPlan(stdio, extraFds = []) {
   for (let slot = 0; slot < stdio.length; slot++) {
     const { type, fd, handle } = stdio[slot];
     if (type === 'ignore') plan[slot] = STDIO_IGNORE;
-    else if (type === 'pipe' || type === 'overlapped' || type === 'ipc') plan[slot] = STDIO_PIPE;
+    else if (type === 'pipe' || type === 'overlapped') plan[slot] = STDIO_PIPE;
+    else if (type === 'ipc') plan[slot] = STDIO_CHANNEL;
     else plan[slot] = type === 'wrap' ? handle.fd : fd;
   }
   plan.set(extraFds, stdio.length);

@@ -7,12 +7,14 @@ const nodeChildProcess = require('node:child_process');
 
 const { ChildProcess } = require('./child');
 const { exec, execFile, exposeThrough } = require('./exec');
+const { takeOver } = require('./inherited');
 const { fork, spawn } = require('./spawn');
 const { execFileSync, execSync, spawnSync } = require('./sync');
 
-// Runs in a child, on the channel it was born with: Node's own there.
+// Has run already where it is of use, in a child before any module is loaded.
 const { _forkChild } = /** @type {any} */ (nodeChildProcess);
 
 module.exports = { _forkChild, ChildProcess, exec, execFile, execFileSync, execSync, fork, spawn, spawnSync };
 
 exposeThrough(module.exports);
+takeOver();

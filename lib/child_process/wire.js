@@ -7,8 +7,9 @@
 const { AsyncResource } = require('node:async_hooks');
 const os = require('node:os');
 
-const { errnoException } = require('../errors');
+const { errnoException, validateInteger } = require('../errors');
 const { engine, kinds, on } = require('../native');
+const { Lane } = require('./lane');
 const serialization = require('./serialization');
 const { SafeMap, arrayFilter, arrayPush, arraySplice } = require('../untampered');
 
@@ -17,15 +18,20 @@ const open = new SafeMap();
 
 on(kinds.CHANNEL_INPUT, (id) => open.get(id)?.input());
 on(kinds.CHANNEL_WRITTEN, (id, count, errno) => open.get(id)?.written(count, errno));
-on(kinds.CHANNEL_ENDED, (id) => open.get(id)?.ended());
+on(kinds.CHANNEL_ENDED, (id, errno) => open.get(id)?.ended(errno));
+// A turn of the loop is for others too. The immediate keeps it from waiting for input.
+on(kinds.CHANNEL_MORE, (id) => void setImmediate(() => engine.channelContinue(id)));
 
 /**
  * What a wire tells its user.
  * @typedef {object} WireEvents
  * @property {(message: any) => void} onMessage
  * @property {() => void} onInput after the messages that arrived together
+ * @property {() => void} onWritten some of what was queued is written, or lost
  * @property {() => void} onDrained all that was queued is written, or lost
- * @property {() => void} onEnd nothing more will arrive
+ * @property {(errno: number) => void} onEnd nothing more will arrive
+ * @property {(isHeld: boolean) => void} [onHeld] something is queued, or no longer; where somebody else counts what
+ *   keeps the process alive
  */
 
 class Wire {
@@ -48,6 +54,13 @@ class Wire {
     this.isReferenced = true;
     /** Whether the user has chosen; else what is queued keeps the process alive too. */
     this.isReferencedByChoice = false;
+    this.isByRing = false;
+    /** @type {number | undefined} */
+    this.messageLimit = undefined;
+    /** @type {number | undefined} */
+    this.queueLimit = undefined;
+    /** Where small messages are written to without a call, once they go through a ring. @type {InstanceType<typeof Lane> | undefined} */
+    this.lane = undefined;
     open.set(id, this);
   }
 
@@ -73,10 +86,13 @@ class Wire {
    * @returns {number} 0, or a negative errno
    */
   write(message, fd, callback) {
-    const status = this.codec.write(this.id, message, fd);
+    // What is queued goes first, and the engine knows when; it knows the limit too.
+    const isFree = this.callbacks.length === 0 && this.messageLimit === undefined;
+    const lane = isFree ? this.lane : undefined;
+    const status = this.codec.write(this.id, message, fd, lane);
     if (status === 1) {
       arrayPush(this.callbacks, callback && AsyncResource.bind(callback, 'WRITEWRAP'));
-      if (this.callbacks.length === 1) this.updateRef();
+      if (this.callbacks.length === 1) this.hold(true);
       return 0;
     }
     if (status === 0 && callback) process.nextTick(callback, null);
@@ -98,13 +114,47 @@ class Wire {
     this.updateRef();
   }
 
+  /** @param {boolean} isHeld */
+  hold(isHeld) {
+    if (this.events.onHeld) this.events.onHeld(isHeld);
+    else this.updateRef();
+  }
+
   updateRef() {
     const isHeld = !this.isReferencedByChoice && this.callbacks.length > 0;
     engine.channelSetRef(this.id, this.isReferenced || isHeld);
   }
 
+  /** Sends through the ring from now on. */
+  sendByRing() {
+    engine.channelSendByRing(this.id);
+    this.isByRing = true;
+    // Else once what is queued has left.
+    if (this.callbacks.length === 0) this.lane = Lane.of(this.id);
+  }
+
+  /** Stops reading, or goes on. @param {boolean} on */
+  pause(on) {
+    engine.channelPause(this.id, on);
+  }
+
+  /**
+   * Refuses what is too large, in either direction, and more than so much that waits to be sent.
+   * @param {{ messageSize?: number, queueSize?: number }} limits in bytes; none unless given
+   */
+  setLimits({ messageSize, queueSize }) {
+    if (messageSize !== undefined) validateInteger(messageSize, 'limits.messageSize', 1, 2 ** 32 - 1);
+    if (queueSize !== undefined) validateInteger(queueSize, 'limits.queueSize', 1, 2 ** 32 - 1);
+    engine.channelSetLimit(this.id, messageSize ?? 0);
+    this.lane?.giveBack();
+    this.messageLimit = messageSize;
+    this.queueLimit = queueSize;
+  }
+
   close() {
     if (!open.delete(this.id)) return;
+    this.lane?.close();
+    this.lane = undefined;
     engine.channelClose(this.id);
     const lost = arrayFilter(this.callbacks, (/** @type {any} */ callback) => callback !== undefined);
     this.callbacks = [];
@@ -127,13 +177,16 @@ class Wire {
     for (const callback of arraySplice(this.callbacks, 0, count)) {
       if (callback) process.nextTick(callback, errno === 0 ? null : errnoException(errno, 'write'));
     }
+    this.resource.runInAsyncScope(this.events.onWritten);
     if (this.callbacks.length > 0) return;
-    this.updateRef();
+    if (this.isByRing) this.lane ??= Lane.of(this.id);
+    this.hold(false);
     this.resource.runInAsyncScope(this.events.onDrained);
   }
 
-  ended() {
-    this.resource.runInAsyncScope(this.events.onEnd);
+  /** @param {number} errno */
+  ended(errno) {
+    this.resource.runInAsyncScope(this.events.onEnd, undefined, errno);
   }
 }
 

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::rc::{Rc, Weak};
 
-use napi::bindgen_prelude::BufferSlice;
-use napi::{Env, JsString};
+use napi::bindgen_prelude::{BufferSlice, Function, Unknown};
+use napi::{Env, JsString, JsValue};
 use napi_derive::napi;
 use nix::errno::Errno;
 
@@ -16,10 +16,18 @@ use crate::ipc::channel::{Channel, Ending, READ_SIZE, Written};
 use crate::ipc::frame::Framing;
 use crate::ipc::handle::HandleKind;
 use crate::sys::fd;
+use crate::sys::node::{self, Handle};
+use crate::sys::socket::is_peer_marked;
 use crate::sys::uv::{Poll, Ready};
 
 /// From which size handing memory to JavaScript is cheaper than a copy.
 const HANDED_OVER: usize = 16 * 1024;
+
+/// How often the ring is looked at in one turn of the loop: each time up to a batch of messages.
+const ROUNDS_PER_TURN: usize = 4;
+
+/// Enough to empty the ring of a peer that has gone.
+const ROUNDS_TO_END: usize = 256;
 
 /// The channels of one environment.
 #[derive(Default)]
@@ -35,13 +43,20 @@ struct Open {
     poll: Poll,
     channel: RefCell<Channel>,
     is_writing: Cell<bool>,
+    is_paused: Cell<bool>,
 }
 
 impl Open {
+    /// Reading the socket pauses too, unless it brings bells, which say that there is room.
+    fn watch(&self) {
+        let reads = !self.is_paused.get() || self.channel.borrow().receives_by_ring();
+        let _ = self.poll.watch(reads, self.is_writing.get());
+    }
+
     /// Has the loop say when the socket takes more, as long as something is queued.
     fn watch_writing(&self, on: bool) {
         if self.is_writing.replace(on) != on {
-            let _ = self.poll.watch(true, on);
+            self.watch();
         }
     }
 }
@@ -62,12 +77,7 @@ impl Channels {
             && let Some(open) = self.get(id)
             && open.is_writing.get()
         {
-            let flushed = open.channel.borrow_mut().flush();
-            open.watch_writing(open.channel.borrow().queued() > 0);
-            if flushed.messages > 0 {
-                let error = flushed.error.map_or(0, |errno| -(errno as i32));
-                state.emit(Kind::ChannelWritten, id, flushed.messages as i32, error);
-            }
+            self.flush(state, id, &open);
         }
         if ready.readable
             && let Some(open) = self.get(id)
@@ -76,13 +86,70 @@ impl Channels {
             if has_messages {
                 state.emit(Kind::ChannelInput, id, 0, 0);
             }
-            if let Some(ending) = ending
-                && self.get(id).is_some()
-            {
-                // Or the loop would report the end again and again, until JavaScript has closed the channel.
-                let _ = open.poll.watch(false, false);
-                state.emit(Kind::ChannelEnded, id, ending.map_or_else(|errno| -(errno as i32), |()| 0), 0);
+            match ending {
+                None => {
+                    self.take_from_ring(state, id, ROUNDS_PER_TURN);
+                    // Woken, maybe, because there is room in the ring again.
+                    if let Some(open) = self.get(id).filter(|open| !open.is_writing.get()) {
+                        self.flush(state, id, &open);
+                    }
+                }
+                Some(ending) => {
+                    // Written before the other side went.
+                    if let Some(open) = self.get(id) {
+                        open.is_paused.set(false);
+                    }
+                    self.take_from_ring(state, id, ROUNDS_TO_END);
+                    self.end(state, id, ending);
+                }
             }
+        }
+    }
+
+    /// Writes what is queued, and has the loop say when the socket takes more.
+    fn flush(&self, state: &State, id: u32, open: &Open) {
+        let (flushed, waits_for_socket) = {
+            let mut channel = open.channel.borrow_mut();
+            (channel.flush(), channel.waits_for_socket())
+        };
+        open.watch_writing(waits_for_socket);
+        if flushed.messages > 0 {
+            let error = flushed.error.map_or(0, |errno| -(errno as i32));
+            state.emit(Kind::ChannelWritten, id, flushed.messages as i32, error);
+        }
+    }
+
+    /// Delivers what is in the ring, in so many rounds at most.
+    fn take_from_ring(&self, state: &State, id: u32, rounds: usize) {
+        for _ in 0..rounds {
+            let Some(open) = self.get(id).filter(|open| !open.is_paused.get()) else { return };
+            // JavaScript may throw while it reads, and leave the rest of what it took; it goes on from there.
+            let received = open.channel.borrow_mut().receive();
+            let outcome = match received {
+                Ok(true) => {
+                    state.emit(Kind::ChannelInput, id, 0, 0);
+                    continue;
+                }
+                Ok(false) => open.channel.borrow_mut().sleep(),
+                Err(errno) => Err(errno),
+            };
+            match outcome {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(errno) => return self.end(state, id, Err(errno)),
+            }
+        }
+        if self.get(id).is_some_and(|open| !open.is_paused.get()) {
+            state.emit(Kind::ChannelMore, id, 0, 0);
+        }
+    }
+
+    /// Reports that nothing more will arrive.
+    fn end(&self, state: &State, id: u32, ending: Ending) {
+        if let Some(open) = self.get(id) {
+            // Or the loop would report the end again and again, until JavaScript has closed the channel.
+            let _ = open.poll.watch(false, false);
+            state.emit(Kind::ChannelEnded, id, ending.map_or_else(|errno| -(errno as i32), |()| 0), 0);
         }
     }
 
@@ -127,7 +194,10 @@ impl Engine {
         let framing = if advanced { Framing::Lengths } else { Framing::Lines };
         let channel = RefCell::new(Channel::new(socket, framing));
         channels.next_id.set((id + 1) & i32::MAX as u32);
-        channels.open.borrow_mut().insert(id, Rc::new(Open { poll, channel, is_writing: Cell::new(false) }));
+        channels.open.borrow_mut().insert(
+            id,
+            Rc::new(Open { poll, channel, is_writing: Cell::new(false), is_paused: Cell::new(false) }),
+        );
         Ok(id as i32)
     }
 
@@ -157,11 +227,141 @@ impl Engine {
         match written {
             Ok(Written::Now) => 0,
             Ok(Written::Later) => {
-                open.watch_writing(true);
+                let waits_for_socket = channel.waits_for_socket();
+                drop(channel);
+                open.watch_writing(waits_for_socket);
                 1
             }
             Err(errno) => -(errno as i32),
         }
+    }
+
+    /// Whether the other end of an inherited channel, a descriptor of the caller's, is one of ours.
+    #[napi]
+    pub fn channel_peer_is_ours(&self, fd: i32) -> bool {
+        fd::with_borrowed(fd, is_peer_marked).unwrap_or(false)
+    }
+
+    /// Duplicates a descriptor of the caller's; returns the new one, or a negative errno.
+    #[napi]
+    pub fn channel_duplicate(&self, fd: i32) -> i32 {
+        fd::duplicate(fd).map_or_else(|errno| -(errno as i32), IntoRawFd::into_raw_fd)
+    }
+
+    /// Makes a ring for a channel; returns its descriptor, to be sent to the other side but not the caller's, or
+    /// a negative errno.
+    #[napi]
+    pub fn channel_offer_ring(&self, id: u32) -> i32 {
+        self.with_channel(id, |channel| channel.offer_ring().map(|fd| fd.as_raw_fd()))
+    }
+
+    /// Opens the ring that came with the message being read. Returns 0 or a negative errno.
+    #[napi]
+    pub fn channel_open_ring(&self, id: u32) -> i32 {
+        self.with_channel(id, |channel| channel.open_ring().map(|()| 0))
+    }
+
+    /// Lets go of a ring that is not in use.
+    #[napi]
+    pub fn channel_drop_ring(&self, id: u32) {
+        self.with_channel(id, |channel| {
+            channel.drop_ring();
+            Ok(0)
+        });
+    }
+
+    /// Sends through the ring from now on.
+    #[napi]
+    pub fn channel_send_by_ring(&self, id: u32) {
+        self.with_channel(id, |channel| {
+            channel.send_by_ring();
+            Ok(0)
+        });
+    }
+
+    /// Receives through the ring from now on; called while the last message that came another way is read.
+    #[napi]
+    pub fn channel_receive_by_ring(&self, id: u32) {
+        self.with_channel(id, |channel| {
+            channel.receive_by_ring();
+            Ok(0)
+        });
+    }
+
+    /// Gives the ring's sending lane to JavaScript as an ArrayBuffer, through `take`, once for each channel.
+    /// Returns false where there is no such thing.
+    #[napi(ts_args_type = "id: number, take: (lane: ArrayBuffer) => void")]
+    pub fn channel_share_lane(&self, env: &Env, id: u32, take: Function<'_>) -> bool {
+        let Some(open) = self.state.channels.get(id) else { return false };
+        let Some((part, _)) = open.channel.borrow().lend() else { return false };
+        let Some(buffer) = node::array_buffer(Handle::new(env.raw().cast()), part) else { return false };
+        self.state.context.call(Handle::new(take.raw().cast()), &[buffer]);
+        true
+    }
+
+    /// Takes the memory of an ArrayBuffer of `channelShareLane` away.
+    #[napi(ts_args_type = "lane: ArrayBuffer")]
+    pub fn channel_unshare_lane(&self, env: &Env, lane: Unknown<'_>) {
+        node::detach(Handle::new(env.raw().cast()), Handle::new(lane.raw().cast()));
+    }
+
+    /// Lends the lane: from now on JavaScript writes to it. Returns how many bytes have been written, modulo 2^32,
+    /// or -1 if it is not to be had now.
+    #[napi]
+    pub fn channel_lend_lane(&self, id: u32) -> f64 {
+        let open = self.state.channels.get(id);
+        open.and_then(|open| open.channel.borrow().lend()).map_or(-1.0, |(_, written)| f64::from(written))
+    }
+
+    /// Ends the loan.
+    #[napi]
+    pub fn channel_resume_lane(&self, id: u32, written: u32) {
+        self.with_channel(id, |channel| {
+            channel.resume(written);
+            Ok(0)
+        });
+    }
+
+    /// Wakes the other side, if it still sleeps.
+    #[napi]
+    pub fn channel_wake(&self, id: u32) {
+        self.with_channel(id, |channel| {
+            channel.wake();
+            Ok(0)
+        });
+    }
+
+    /// Stops delivering messages, or goes on.
+    #[napi]
+    pub fn channel_pause(&self, id: u32, on: bool) {
+        if let Some(open) = self.state.channels.get(id)
+            && open.is_paused.replace(on) != on
+        {
+            open.watch();
+            if !on {
+                self.state.emit(Kind::ChannelMore, id, 0, 0);
+            }
+        }
+    }
+
+    /// Refuses messages of more than `limit` bytes, in both directions; 0 for any size.
+    #[napi]
+    pub fn channel_set_limit(&self, id: u32, limit: u32) {
+        self.with_channel(id, |channel| {
+            channel.set_limit(if limit == 0 { usize::MAX } else { limit as usize });
+            Ok(0)
+        });
+    }
+
+    /// Goes on with what a turn of the loop has left.
+    #[napi]
+    pub fn channel_continue(&self, id: u32) {
+        self.state.channels.take_from_ring(&self.state, id, ROUNDS_PER_TURN);
+    }
+
+    fn with_channel(&self, id: u32, act: impl FnOnce(&mut Channel) -> Result<i32, Errno>) -> i32 {
+        let Some(open) = self.state.channels.get(id) else { return -(Errno::EBADF as i32) };
+        act(&mut open.channel.borrow_mut()).unwrap_or_else(|errno| -(errno as i32))
     }
 
     /// Bytes queued.
@@ -216,9 +416,20 @@ impl Engine {
     #[napi]
     pub fn channel_take_handle(&self, id: u32) -> Option<ReceivedHandle> {
         let open = self.state.channels.get(id)?;
-        let fd = open.channel.borrow_mut().next_descriptor()?;
+        let fd = self.next_descriptor(&open)?;
         let kind = HandleKind::of(fd.as_fd())?;
         Some(ReceivedHandle { fd: fd.into_raw_fd(), kind: kind.name().to_owned() })
+    }
+
+    /// The descriptor of a message from the ring was sent ahead of it, but may not have been read yet.
+    fn next_descriptor(&self, open: &Open) -> Option<OwnedFd> {
+        if let Some(fd) = open.channel.borrow_mut().next_descriptor() {
+            return Some(fd);
+        }
+        if open.channel.borrow().receives_by_ring() {
+            self.state.channels.read(open, false);
+        }
+        open.channel.borrow_mut().next_descriptor()
     }
 
     /// Chooses whether a channel keeps the event loop alive.

@@ -48,6 +48,8 @@ pub(crate) enum Kind {
     PoolCompletions = 9,
     /// (0, 0, 0): in a pool's thread, there is something to take, or the answer to a request has come.
     PoolTasks = 10,
+    /// (channel, 0, 0): more messages have arrived than one turn of the loop is for; see `channelContinue`.
+    ChannelMore = 11,
 }
 
 type SinkArgs = FnArgs<(u32, u32, i32, i32)>;

@@ -24,6 +24,7 @@ use crate::sys::uv::{Check, Poll};
 /// `stdio` entries below zero, as `lib/child_process/stdio.js` writes them.
 const STDIO_IGNORE: i32 = -1;
 const STDIO_PIPE: i32 = -2;
+const STDIO_CHANNEL: i32 = -3;
 
 /// The children of one environment and the handles that watch them on its loop.
 pub(crate) struct Children {
@@ -167,6 +168,7 @@ impl SpawnOptions {
             .map(|&entry| match entry {
                 STDIO_IGNORE => Stdio::Ignore,
                 STDIO_PIPE => Stdio::Pipe,
+                STDIO_CHANNEL => Stdio::Channel,
                 fd => Stdio::Inherit(fd),
             })
             .collect();
@@ -191,7 +193,8 @@ impl Engine {
     /// Starts a child without waiting for its exec.
     ///
     /// Arguments by position, not in an object: reading eleven properties takes as long as half the clone.
-    /// `stdio` says for each descriptor of the child: -1 ignore, -2 pipe, else a descriptor of this process.
+    /// `stdio` says for each descriptor of the child: -1 ignore, -2 pipe, -3 message channel, else a
+    /// descriptor of this process.
     /// `result` receives the child's id, its pid, and the key by which `takePipe` gives this side's ends of the
     /// pipes, or -1 where none were made. Returns 0 or a negative errno.
     #[napi]

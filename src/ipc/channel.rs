@@ -11,7 +11,9 @@ use nix::errno::Errno;
 
 use super::frame::{Decoder, Framing};
 use super::outgoing::Outgoing;
+use super::ring::{self, Corrupt, Ring};
 use crate::sys::scm;
+use crate::sys::ring_memory::Part;
 
 /// Size of the buffer that `read` wants.
 pub const READ_SIZE: usize = 64 * 1024;
@@ -21,6 +23,13 @@ const CALLS_PER_TURN: usize = 32;
 
 /// Descriptors that may wait for their message. A peer that keeps to the protocol has one under way.
 const MAX_WAITING: usize = 16;
+
+/// Bytes taken from the ring before somebody else gets a look at them.
+const RING_BATCH: usize = 64 * 1024;
+
+/// What goes over the socket once messages do not: to wake the other side, and to carry a descriptor. The other
+/// side may still take it for the start of a message, or for a line without one.
+const BELL: &[u8] = b"\n";
 
 /// What became of a message given to `write`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +56,23 @@ pub type Ending = Result<(), Errno>;
 #[derive(Debug)]
 pub struct Channel {
     socket: OwnedFd,
+    framing: Framing,
     decoder: Decoder,
     /// Received, and not claimed by a message yet.
     waiting: VecDeque<OwnedFd>,
     outgoing: Outgoing,
+    ring: Option<Ring>,
+    /// Made here, and not yet taken by the other side.
+    offered: Option<OwnedFd>,
+    /// Whether messages go through the ring, those queued before that excepted.
+    ring_sends: bool,
+    /// How large a message may be.
+    limit: usize,
+    /// Whether messages arrive through the ring; what the socket still brings are bells.
+    ring_receives: bool,
+    /// Whether the other side waits for room made here, and cannot be told yet: a bell in the middle of a message
+    /// that still goes by the socket would be taken for part of it.
+    is_bell_due: bool,
 }
 
 impl Channel {
@@ -58,9 +80,16 @@ impl Channel {
     pub fn new(socket: OwnedFd, framing: Framing) -> Self {
         Self {
             socket,
+            framing,
             decoder: Decoder::new(framing),
             waiting: VecDeque::new(),
             outgoing: Outgoing::default(),
+            ring: None,
+            offered: None,
+            limit: usize::MAX,
+            ring_sends: false,
+            ring_receives: false,
+            is_bell_due: false,
         }
     }
 
@@ -69,7 +98,7 @@ impl Channel {
         self.socket.as_fd()
     }
 
-    /// What has arrived; its whole messages are for the caller to consume before the next `read`.
+    /// What has arrived; its whole messages are for the caller to consume before the next `read` or `receive`.
     pub fn decoder(&mut self) -> &mut Decoder {
         &mut self.decoder
     }
@@ -84,10 +113,98 @@ impl Channel {
         self.outgoing.len()
     }
 
+    /// Refuses messages of more than `limit` bytes from now on, in both directions.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Whether what is queued waits for the socket, not for room in the ring.
+    pub fn waits_for_socket(&self) -> bool {
+        match self.outgoing.front() {
+            None => false,
+            Some((_, fd)) => !self.ring_sends || self.outgoing.is_before_division() || fd.is_some(),
+        }
+    }
+
+    /// Makes a ring and returns its descriptor, which is to be sent to the other side.
+    pub fn offer_ring(&mut self) -> Result<BorrowedFd<'_>, Errno> {
+        let (ring, fd) = Ring::create()?;
+        self.ring = Some(ring);
+        let offered: &OwnedFd = self.offered.insert(fd);
+        Ok(offered.as_fd())
+    }
+
+    /// Opens the ring whose descriptor came with the message that is being read.
+    pub fn open_ring(&mut self) -> Result<(), Errno> {
+        let fd = self.next_descriptor().ok_or(Errno::EBADF)?;
+        self.ring = Some(Ring::open(fd.as_fd())?);
+        Ok(())
+    }
+
+    /// Lets go of a ring the other side will not use.
+    pub fn drop_ring(&mut self) {
+        if !self.ring_sends && !self.ring_receives {
+            self.ring = None;
+            self.offered = None;
+        }
+    }
+
+    /// Sends through the ring from now on, once what is queued has left.
+    pub fn send_by_ring(&mut self) {
+        self.ring_sends = self.ring.is_some();
+        self.outgoing.divide();
+        self.ring_due_bell();
+    }
+
+    fn ring_due_bell(&mut self) {
+        if self.is_bell_due && self.ring_sends && !self.outgoing.is_before_division() {
+            self.is_bell_due = false;
+            ring_bell(&self.socket);
+        }
+    }
+
+    /// Expects nothing but bells from the socket, from now on, and messages from the ring.
+    pub fn receive_by_ring(&mut self) {
+        self.ring_receives = self.ring.is_some();
+        self.offered = None;
+        self.decoder = Decoder::new(self.framing);
+    }
+
+    /// Lends the ring's sending lane to somebody who writes to it by himself: the lane, and how many bytes have
+    /// been written. `None` unless messages go through the ring, and at once.
+    pub fn lend(&self) -> Option<(Part, u32)> {
+        let ring = self.ring.as_ref().filter(|_| self.ring_sends && self.outgoing.is_empty())?;
+        Some(ring.producer.lend())
+    }
+
+    /// Takes the lane back.
+    pub fn resume(&mut self, written: u32) {
+        if let Some(ring) = &mut self.ring {
+            ring.producer.resume(written);
+        }
+    }
+
+    /// Whether messages arrive through the ring.
+    pub fn receives_by_ring(&self) -> bool {
+        self.ring_receives
+    }
+
     /// Writes a message, framed already, behind those that are queued; `fd` goes with its first byte.
     pub fn write(&mut self, message: Cow<'_, [u8]>, fd: Option<BorrowedFd<'_>>) -> Result<Written, Errno> {
+        if message.len() > self.limit {
+            return Err(Errno::EMSGSIZE);
+        }
         let mut gone = 0;
-        if self.outgoing.is_empty() {
+        let mut fd = fd;
+        if self.outgoing.is_empty() && self.ring_sends {
+            // Ahead of its message, which is not read before that is written.
+            if fd.is_some() && send(&self.socket, BELL, fd)? > 0 {
+                fd = None;
+            }
+            if fd.is_none() {
+                gone = self.push(&message)?;
+            }
+        } else if self.outgoing.is_empty() {
             for _ in 0..CALLS_PER_TURN {
                 match send(&self.socket, &message[gone..], fd.filter(|_| gone == 0))? {
                     0 => break,
@@ -98,6 +215,9 @@ impl Channel {
                 }
             }
         }
+        if gone == message.len() {
+            return Ok(Written::Now);
+        }
         // The caller may close its own once this returns.
         let fd = match fd {
             Some(fd) if gone == 0 => Some(fd.try_clone_to_owned().map_err(|_| Errno::EMFILE)?),
@@ -107,14 +227,35 @@ impl Channel {
         Ok(Written::Later)
     }
 
-    /// Writes what is queued, as far as the socket takes it.
+    /// Sends what there is room for in the ring. Where that is not all, the other side will say when there is more.
+    fn push(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
+        let Some(ring) = &mut self.ring else { return Err(Errno::EPROTO) };
+        let mut count = ring.producer.push(bytes)?;
+        while count < bytes.len() && !ring.producer.wait_for_room()? {
+            count += ring.producer.push(&bytes[count..])?;
+        }
+        if count > 0 {
+            self.wake();
+        }
+        Ok(count)
+    }
+
+    /// Wakes the other side if it sleeps.
+    pub fn wake(&self) {
+        if self.ring.as_ref().is_some_and(|ring| ring.producer.must_wake()) {
+            ring_bell(&self.socket);
+        }
+    }
+
+    /// Writes what is queued, as far as it is taken; `waits_for_socket` tells by whom not.
     pub fn flush(&mut self) -> Flushed {
-        let mut messages = 0;
-        for _ in 0..CALLS_PER_TURN {
-            let Some((bytes, fd)) = self.outgoing.front() else { break };
-            match send(&self.socket, bytes, fd) {
-                Ok(0) => break,
-                Ok(count) => messages += self.outgoing.advance(count),
+        let (mut messages, mut calls) = (0, 0);
+        // The ring sets a bound by itself, and does not say again that it has room.
+        while calls < CALLS_PER_TURN {
+            calls += usize::from(self.waits_for_socket());
+            match self.flush_one() {
+                Ok(Some(ended)) => messages += ended,
+                Ok(None) => break,
                 Err(error) => {
                     messages += self.outgoing.clear();
                     return Flushed { messages, error: Some(error) };
@@ -124,12 +265,32 @@ impl Channel {
         Flushed { messages, error: None }
     }
 
-    /// Reads what has arrived, up to a bound; `Some` once nothing more will.
+    /// Writes of the first piece what is taken: how many messages that ends, or `None` if nothing is taken.
+    fn flush_one(&mut self) -> Result<Option<usize>, Errno> {
+        let Some((bytes, fd)) = self.outgoing.front() else { return Ok(None) };
+        let by_ring = self.ring_sends && !self.outgoing.is_before_division();
+        let count = if !by_ring {
+            send(&self.socket, bytes, fd)?
+        } else if fd.is_some() && send(&self.socket, BELL, fd)? == 0 {
+            0
+        } else {
+            let mut outgoing = std::mem::take(&mut self.outgoing);
+            outgoing.descriptor_gone();
+            let pushed = outgoing.front().map_or(Ok(0), |(bytes, _)| self.push(bytes));
+            self.outgoing = outgoing;
+            pushed?
+        };
+        let ended = (count > 0).then(|| self.outgoing.advance(count));
+        self.ring_due_bell();
+        Ok(ended)
+    }
+
+    /// Reads what has arrived on the socket, up to a bound; `Some` once nothing more will.
     ///
     /// `hangup` says that the other end writes no more, so that it is worth reading to the end.
     pub fn read(&mut self, buffer: &mut [u8], hangup: bool) -> Option<Ending> {
         // Between messages none is on its way to claim them: a peer sent them with messages that carry none.
-        if !self.decoder.is_partial() {
+        if !self.ring_receives && !self.decoder.is_partial() {
             self.waiting.clear();
         }
         for _ in 0..CALLS_PER_TURN {
@@ -138,7 +299,12 @@ impl Channel {
                 Ok((count, fd)) => {
                     // A descriptor ends a read early, with more behind it.
                     let is_empty = count < buffer.len() && fd.is_none() && !hangup;
-                    self.decoder.push(&buffer[..count]);
+                    if !self.ring_receives {
+                        self.decoder.push(&buffer[..count]);
+                        if self.decoder.partial_len() > self.limit {
+                            return Some(Err(Errno::EMSGSIZE));
+                        }
+                    }
                     self.waiting.extend(fd.filter(|_| self.waiting.len() < MAX_WAITING));
                     if is_empty {
                         break;
@@ -150,6 +316,49 @@ impl Channel {
         }
         None
     }
+
+    /// Takes from the ring until there is a whole message, or nothing more; whether there is one.
+    pub fn receive(&mut self) -> Result<bool, Errno> {
+        let Some(ring) = self.ring.as_mut().filter(|_| self.ring_receives) else { return Ok(false) };
+        let mut taken = 0;
+        while taken < ring::SIZE && self.decoder.whole().is_empty() {
+            let count = self.decoder.fill(|buffer| ring.consumer.pop(RING_BATCH, buffer))?;
+            if count == 0 {
+                break;
+            }
+            if self.decoder.partial_len() > self.limit {
+                return Err(Errno::EMSGSIZE);
+            }
+            taken += count;
+            if ring.consumer.must_wake() {
+                if self.ring_sends && !self.outgoing.is_before_division() {
+                    ring_bell(&self.socket);
+                } else {
+                    self.is_bell_due = true;
+                }
+            }
+        }
+        Ok(!self.decoder.whole().is_empty())
+    }
+
+    /// Asks the other side to wake this one when it sends again; false if it has done so already.
+    pub fn sleep(&mut self) -> Result<bool, Errno> {
+        match &self.ring {
+            Some(ring) if self.ring_receives => Ok(ring.consumer.sleep()?),
+            _ => Ok(true),
+        }
+    }
+}
+
+impl From<Corrupt> for Errno {
+    fn from(_: Corrupt) -> Self {
+        Errno::EPROTO
+    }
+}
+
+/// A socket that takes no more has woken the other side already; one that is closed does so too.
+fn ring_bell(socket: &OwnedFd) {
+    let _ = send(socket, BELL, None);
 }
 
 /// Sends what the socket takes; 0 if it takes nothing now.
@@ -243,5 +452,135 @@ mod tests {
             b.decoder().consume();
         }
         assert_eq!(b.waiting.len(), 1);
+    }
+
+    /// Both directions of a pair go over to the ring, `a` having made it.
+    fn by_ring(a: &mut Channel, b: &mut Channel) {
+        let mut buffer = vec![0; READ_SIZE];
+        let fd = a.offer_ring().unwrap().try_clone_to_owned().unwrap();
+        a.write(Cow::Borrowed(b"hello\n"), Some(fd.as_fd())).unwrap();
+        b.read(&mut buffer, false);
+        b.open_ring().unwrap();
+        assert_eq!(b.decoder().take(), b"hello\n");
+        b.write(Cow::Borrowed(b"ready\n"), None).unwrap();
+        b.send_by_ring();
+        a.read(&mut buffer, false);
+        assert_eq!(a.decoder().take(), b"ready\n");
+        a.receive_by_ring();
+        a.write(Cow::Borrowed(b"switch\n"), None).unwrap();
+        a.send_by_ring();
+        b.read(&mut buffer, false);
+        assert_eq!(b.decoder().take(), b"switch\n");
+        b.receive_by_ring();
+    }
+
+    #[test]
+    fn what_is_queued_for_the_socket_leaves_before_what_goes_by_the_ring() {
+        let (mut a, mut b) = pair(Framing::Lines);
+        let mut buffer = vec![0; READ_SIZE];
+        let fd = a.offer_ring().unwrap().try_clone_to_owned().unwrap();
+        b.waiting.push_back(fd);
+        b.open_ring().unwrap();
+        let first = [vec![b'1'; 2_000_000], b"\n".to_vec()].concat();
+        assert_eq!(a.write(Cow::Borrowed(&first), None), Ok(Written::Later));
+        assert_eq!(a.write(Cow::Borrowed(b"switch\n"), None), Ok(Written::Later));
+        a.send_by_ring();
+        assert_eq!(a.write(Cow::Borrowed(b"2\n"), None), Ok(Written::Later));
+        assert!(a.waits_for_socket());
+        let mut received = Vec::new();
+        for _ in 0..1000 {
+            a.flush();
+            b.read(&mut buffer, false);
+            received.extend(b.decoder().take());
+        }
+        assert_eq!((received, a.queued()), ([&first, &b"switch\n"[..], BELL].concat(), 0));
+        b.receive_by_ring();
+        assert_eq!(b.receive(), Ok(true));
+        assert_eq!(b.decoder().take(), b"2\n");
+    }
+
+    #[test]
+    fn no_bell_is_rung_in_the_middle_of_a_message_that_goes_by_the_socket() {
+        let (mut a, mut b) = pair(Framing::Lines);
+        let mut buffer = vec![0; READ_SIZE];
+        let fd = a.offer_ring().unwrap().try_clone_to_owned().unwrap();
+        b.waiting.push_back(fd);
+        b.open_ring().unwrap();
+        b.send_by_ring();
+        a.receive_by_ring();
+        let message = [vec![b'1'; 2_000_000], b"\n".to_vec()].concat();
+        a.write(Cow::Borrowed(&message), None).unwrap();
+        a.send_by_ring();
+        // It waits for room, which is made while the other direction is still by the socket.
+        assert_eq!(b.write(Cow::Borrowed(&message), None), Ok(Written::Later));
+        let mut received = Vec::new();
+        for _ in 0..1000 {
+            a.receive().unwrap();
+            a.flush();
+            b.read(&mut buffer, false);
+            received.extend(b.decoder().take());
+        }
+        assert_eq!(received, [&message, BELL].concat());
+        b.receive_by_ring();
+        b.flush();
+        assert_eq!(b.queued(), 0);
+    }
+
+    #[test]
+    fn large_messages_and_descriptors_go_through_the_ring_in_order() {
+        let (mut a, mut b) = pair(Framing::Lines);
+        by_ring(&mut a, &mut b);
+        let mut buffer = vec![0; READ_SIZE];
+        let large = [vec![b'x'; 3 * ring::SIZE], b"\n".to_vec()].concat();
+        let (reader, writer) = nix::unistd::pipe().unwrap();
+        assert_eq!(a.write(Cow::Borrowed(b"small\n"), None), Ok(Written::Now));
+        assert_eq!(a.write(Cow::Borrowed(&large), None), Ok(Written::Later));
+        assert_eq!(a.write(Cow::Borrowed(b"handle\n"), Some(writer.as_fd())), Ok(Written::Later));
+        drop(writer);
+        let (mut received, mut messages) = (Vec::new(), 0);
+        for _ in 0..1000 {
+            b.receive().unwrap();
+            received.extend(b.decoder().take());
+            assert!(b.sleep().is_ok());
+            a.read(&mut buffer, false);
+            messages += a.flush().messages;
+        }
+        assert_eq!((received.len(), messages, a.queued()), (6 + large.len() + 7, 2, 0));
+        b.read(&mut buffer, false);
+        nix::unistd::write(b.next_descriptor().unwrap(), b"y").unwrap();
+        assert_eq!(nix::unistd::read(&reader, &mut buffer), Ok(1));
+    }
+
+    #[test]
+    fn what_was_sent_before_the_end_is_still_in_the_ring() {
+        let (mut a, mut b) = pair(Framing::Lines);
+        by_ring(&mut a, &mut b);
+        let mut buffer = vec![0; READ_SIZE];
+        a.write(Cow::Borrowed(b"last\nhalf"), None).unwrap();
+        drop(a);
+        assert_eq!(b.read(&mut buffer, true), Some(Ok(())));
+        assert_eq!(b.receive(), Ok(true));
+        assert_eq!((b.decoder().take(), b.decoder().is_partial()), (b"last\n".to_vec(), true));
+    }
+
+    #[test]
+    fn a_message_above_the_limit_is_neither_sent_nor_collected() {
+        let (mut a, mut b) = pair(Framing::Lines);
+        let mut buffer = vec![0; READ_SIZE];
+        b.set_limit(1000);
+        assert_eq!(b.write(Cow::Owned(vec![b'x'; 1001]), None), Err(Errno::EMSGSIZE));
+        a.write(Cow::Owned(vec![b'x'; 1001]), None).unwrap();
+        assert_eq!(b.read(&mut buffer, false), Some(Err(Errno::EMSGSIZE)));
+    }
+
+    #[test]
+    fn the_lane_may_be_lent_only_when_nothing_is_queued() {
+        let (mut a, mut b) = pair(Framing::Lines);
+        assert!(a.lend().is_none());
+        by_ring(&mut a, &mut b);
+        let (_, written) = a.lend().unwrap();
+        a.resume(written);
+        a.write(Cow::Owned(vec![b'x'; 2 * ring::SIZE]), None).unwrap();
+        assert!(a.lend().is_none());
     }
 }

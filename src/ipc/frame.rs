@@ -35,8 +35,20 @@ impl Decoder {
 
     /// Adds what has arrived.
     pub fn push(&mut self, bytes: &[u8]) {
+        self.fill(|buffer| buffer.extend_from_slice(bytes));
+    }
+
+    /// Lets `append` add what has arrived.
+    pub fn fill<R>(&mut self, append: impl FnOnce(&mut Vec<u8>) -> R) -> R {
         let start = self.buffer.len();
-        self.buffer.extend_from_slice(bytes);
+        let outcome = append(&mut self.buffer);
+        self.scan(start);
+        outcome
+    }
+
+    /// Looks for the ends of messages in what begins at `start`.
+    fn scan(&mut self, start: usize) {
+        let bytes = self.buffer.get(start..).unwrap_or_default();
         match self.framing {
             // The forward search is vectorised where the backward one is not: it keeps the pieces of a long
             // message, which have no newline at all, off the slow path.
@@ -70,6 +82,11 @@ impl Decoder {
     /// Whether part of a message has arrived.
     pub fn is_partial(&self) -> bool {
         self.buffer.len() > self.whole
+    }
+
+    /// How much of a message has arrived without its end.
+    pub fn partial_len(&self) -> usize {
+        self.buffer.len() - self.whole
     }
 
     /// Forgets the whole messages.

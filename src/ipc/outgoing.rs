@@ -26,6 +26,8 @@ pub struct Outgoing {
     ends: VecDeque<u64>,
     queued: u64,
     sent: u64,
+    /// Pieces, from the first, to which nothing may be joined.
+    closed: usize,
 }
 
 impl Outgoing {
@@ -45,6 +47,7 @@ impl Outgoing {
         self.queued += rest.len() as u64;
         self.ends.push_back(self.queued);
         if fd.is_none()
+            && self.pieces.len() > self.closed
             && let Some(last) = self.pieces.back_mut()
             && last.fd.is_none()
             && last.bytes.len() + rest.len() <= JOINED
@@ -60,10 +63,27 @@ impl Outgoing {
         }
     }
 
+    /// Keeps what is queued now apart from what will be.
+    pub fn divide(&mut self) {
+        self.closed = self.pieces.len();
+    }
+
+    /// Whether what is next was queued before the last `divide`.
+    pub fn is_before_division(&self) -> bool {
+        self.closed > 0
+    }
+
     /// What to write next.
     pub fn front(&self) -> Option<(&[u8], Option<BorrowedFd<'_>>)> {
         let piece = self.pieces.front()?;
         Some((&piece.bytes[self.gone..], piece.fd.as_ref().map(AsFd::as_fd)))
+    }
+
+    /// Notes that the descriptor of `front` is gone, ahead of its bytes.
+    pub fn descriptor_gone(&mut self) {
+        if let Some(piece) = self.pieces.front_mut() {
+            piece.fd = None;
+        }
     }
 
     /// Notes that `count` bytes of `front` were written, and its descriptor; returns how many messages that ends.
@@ -74,6 +94,7 @@ impl Outgoing {
             piece.fd = None;
             if self.gone == piece.bytes.len() {
                 self.pieces.pop_front();
+                self.closed = self.closed.saturating_sub(1);
                 self.gone = 0;
             }
         }
@@ -115,6 +136,19 @@ mod tests {
             assert_eq!(finished, [up(3).min(12), up(7).min(12), 12]);
             assert_eq!(outgoing.len(), 0);
         }
+    }
+
+    #[test]
+    fn nothing_is_joined_across_a_division() {
+        let mut outgoing = Outgoing::default();
+        outgoing.push(Cow::Borrowed(b"one"), 0, None);
+        outgoing.push(Cow::Borrowed(b"two"), 0, None);
+        outgoing.divide();
+        outgoing.push(Cow::Borrowed(b"three"), 0, None);
+        outgoing.push(Cow::Borrowed(b"four"), 0, None);
+        assert_eq!((outgoing.front().unwrap().0, outgoing.is_before_division()), (&b"onetwo"[..], true));
+        outgoing.advance(6);
+        assert_eq!((outgoing.front().unwrap().0, outgoing.is_before_division()), (&b"threefour"[..], false));
     }
 
     #[test]

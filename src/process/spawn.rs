@@ -1,7 +1,7 @@
 //! Running a command: makes the stdio sockets, clones the child, hands back this side's ends.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -11,6 +11,7 @@ use super::command;
 use crate::error::{Named, OsResult};
 use crate::sys::clone::{self, ChildFd, Cloned, ExecPlan};
 use crate::sys::fd::check_open;
+use crate::sys::socket;
 
 /// What the caller wants on one descriptor of the child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum Stdio {
     Ignore,
     /// A socket pair, its other end for the parent. A socket, not a pipe, as in libuv: both ways, and able to carry descriptors.
     Pipe,
+    /// The same, as a message channel.
+    Channel,
     /// The parent's descriptor of this number.
     Inherit(RawFd),
 }
@@ -51,10 +54,14 @@ pub fn run(command: Command) -> OsResult<Running> {
         plan.stdio.push(match *entry {
             Stdio::Ignore => ChildFd::Ignore,
             Stdio::Inherit(fd) => ChildFd::From(fd),
-            Stdio::Pipe => {
+            Stdio::Pipe | Stdio::Channel => {
                 let (our_end, their_end) =
                     socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)
                         .named("socketpair")?;
+                if *entry == Stdio::Channel {
+                    // Where it is not allowed, the child takes us for Node.
+                    let _ = socket::mark(our_end.as_fd());
+                }
                 let source = ChildFd::From(their_end.as_raw_fd());
                 ours.push((slot, our_end));
                 theirs.push(their_end);

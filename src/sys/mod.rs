@@ -10,6 +10,7 @@ pub mod node;
 pub mod orphan;
 pub mod pidfd;
 mod raw;
+pub mod ring_memory;
 pub mod scm;
 pub mod shared;
 pub mod shm;

@@ -7,8 +7,12 @@ use std::ffi::{CStr, c_void};
 use std::ptr;
 use std::sync::OnceLock;
 
+use super::ring_memory::Part;
+
 /// `napi_env`, `napi_value`, `napi_async_context` and `napi_callback_scope`: all opaque pointers.
 type Opaque = *mut c_void;
+
+type Finalizer = unsafe extern "C" fn(Opaque, Opaque, Opaque);
 
 macro_rules! symbols {
     ($($field:ident = $name:literal : $type:ty;)*) => {
@@ -29,6 +33,8 @@ symbols! {
     get_undefined = c"napi_get_undefined": unsafe extern "C" fn(Opaque, *mut Opaque) -> i32;
     call = c"napi_call_function": unsafe extern "C" fn(Opaque, Opaque, Opaque, usize, *const Opaque, *mut Opaque) -> i32;
     take_exception = c"napi_get_and_clear_last_exception": unsafe extern "C" fn(Opaque, *mut Opaque) -> i32;
+    external = c"napi_create_external_arraybuffer": unsafe extern "C" fn(Opaque, Opaque, usize, Finalizer, Opaque, *mut Opaque) -> i32;
+    detach = c"napi_detach_arraybuffer": unsafe extern "C" fn(Opaque, Opaque) -> i32;
     fatal = c"napi_fatal_exception": unsafe extern "C" fn(Opaque, Opaque) -> i32;
 }
 
@@ -106,4 +112,41 @@ impl CallbackContext {
             (symbols.close)(self.env, scope);
         }
     }
+}
+
+/// An ArrayBuffer over shared memory, which it keeps until it is collected or detached. `None` where the host has
+/// no such thing.
+///
+/// `env` is the `napi_env` of this thread, and a handle scope is open.
+pub fn array_buffer(env: Handle, part: Part) -> Option<Handle> {
+    let symbols = symbols()?;
+    let mut value = ptr::null_mut();
+    let (start, length) = (part.as_ptr(), part.length);
+    let kept = Box::into_raw(Box::new(part));
+    // SAFETY: `env` is live, as the caller vouches. The memory is mapped until `finalize` drops `kept`; Node-API
+    // does not call that where it fails.
+    let status = unsafe {
+        (symbols.external)(env.0, start.as_ptr().cast(), length, drop_part, kept.cast(), &mut value)
+    };
+    if status == NAPI_OK {
+        return Some(Handle(value));
+    }
+    // SAFETY: made above, and not given away.
+    drop(unsafe { Box::from_raw(kept) });
+    None
+}
+
+/// Takes the memory of an ArrayBuffer away from JavaScript.
+///
+/// `env` is the `napi_env` of this thread, and `buffer` a live handle in an open scope.
+pub fn detach(env: Handle, buffer: Handle) {
+    if let Some(symbols) = symbols() {
+        // SAFETY: both are live, as the caller vouches; a value of another kind is refused.
+        unsafe { (symbols.detach)(env.0, buffer.0) };
+    }
+}
+
+unsafe extern "C" fn drop_part(_env: Opaque, _data: Opaque, part: Opaque) {
+    // SAFETY: the box of `array_buffer`, given back once, on the environment's own thread.
+    drop(unsafe { Box::from_raw(part.cast::<Part>()) });
 }

@@ -1,0 +1,34 @@
+// Either end goes at any moment. RCLUSTER_TORTURE multiplies the rounds: 20 for a long run.
+
+import { describe, expect, test } from 'vitest';
+
+import { fixture, runScript } from '../helpers/run_script.mjs';
+
+const ROUNDS = 48 * Number(process.env.RCLUSTER_TORTURE ?? 1);
+const timeout = 60_000 + ROUNDS * 500;
+
+// NODE_OPTIONS reaches the children too, so that both ends are ours.
+const register = `--require ${fixture('../../register.js')}`;
+
+describe.each(['ring', 'wire'])('by %s', (transport) => {
+  const env = { NODE_OPTIONS: register, RCLUSTER_IPC: transport };
+
+  test.each(['json', 'advanced'])(
+    'children that end in the middle leave nothing behind (%s)',
+    { timeout },
+    async (serialization) => {
+      const result = await runScript(fixture('ipc_faults.cjs'), {
+        args: [String(ROUNDS), serialization],
+        execArgv: ['--expose-gc'],
+        env,
+        timeout,
+      });
+      expect(result).toMatchObject({ code: 0, stdout: 'clean\n', stderr: '' });
+    },
+  );
+
+  test.each(['json', 'advanced'])('a parent that is killed (%s)', async (serialization) => {
+    const result = await runScript(fixture('ipc_orphan.cjs'), { args: [serialization], env });
+    expect(JSON.parse(result.stdout)).toEqual({ inOrder: true, some: true });
+  });
+});
