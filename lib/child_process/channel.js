@@ -159,7 +159,8 @@ class Ipc {
     }
     // Nothing overtakes a handle that the other side may yet ask for again.
     if (child._handleQueue && !(name === undefined && isReceipt(message))) {
-      if (arrayPush(child._handleQueue, { callback, handle: handle || null, options, message }) === 1) return true;
+      if (arrayPush(child._handleQueue, { callback, handle: handle || null, options, message }) === 1)
+        return true;
       this.needsDrain = true;
       return false;
     }
@@ -553,7 +554,13 @@ function setupChannel(child, takeFd, serializationMode, onClosed) {
  */
 function takeOverChannel(fd, serializationMode, born) {
   const target = /** @type {any} */ (process);
-  const ipc = new Ipc(target, () => fd, serializationMode, () => {}, born);
+  const ipc = new Ipc(
+    target,
+    () => fd,
+    serializationMode,
+    () => {},
+    born,
+  );
   Object.defineProperty(target, kIpc, { value: ipc, configurable: true });
   defineExtras(ipc);
   target.prependListener('internalMessage', (/** @type {any} */ message, /** @type {any} */ handle) => {
