@@ -11,8 +11,11 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 
 /** The native side of one environment. */
 export declare class Engine {
-  /** Binds, listens, and has the accept thread accept: `code` is the listener's number. */
-  clusterListen(options: Listen): Listened
+  /**
+   * Binds, listens, and has the accept thread accept and share out by `policy`: `code` is the listener's
+   * number.
+   */
+  clusterListen(options: Listen, policy: number): Listened
   /** Binds only: `code` is a descriptor that belongs to the caller. */
   clusterBind(options: Listen): Listened
   /** A copy of a descriptor that stays its owner's; below 0 a negative errno. */
@@ -26,10 +29,17 @@ export declare class Engine {
   clusterAddWorker(): Array<number>
   /** Has the accept thread see for itself when a worker ends; 0 or a negative errno. */
   clusterWatchWorker(worker: number, pid: number): number
-  /** Forgets a worker that has ended. */
-  clusterRemoveWorker(worker: number): void
+  /** Forgets a worker that has ended; `crashed` if that was nobody's wish. */
+  clusterRemoveWorker(worker: number, crashed: boolean): void
   /** Takes back the connections that a worker has not taken yet, for others. */
   clusterTakeBack(worker: number): void
+  /** Sets a worker's share relative to the others, and whether it gets connections at all. */
+  clusterTune(worker: number, weight: number, paused: boolean): void
+  /**
+   * The load of a worker, as it told itself: connections it got, open ones, ones on their way to it, thousandths of
+   * its time in which its event loop does not wait, milliseconds since that turned. Empty before it has told.
+   */
+  clusterLoad(worker: number): Array<number>
   /** Adds a worker to a listener; `token` below 0 for one that gets its connections over the channel. */
   clusterJoin(listener: number, worker: number, token: number): void
   /** Removes a worker from a listener. */
@@ -42,6 +52,12 @@ export declare class Engine {
   handoffOpen(fd: number, inode: number): number
   /** In a worker: the server of `token` takes connections from now on. */
   handoffReady(token: number): void
+  /** In a worker: ends it soon after its primary, even if its event loop is blocked; 0 or a negative errno. */
+  endWithParent(): number
+  /** In a worker that was told to go: it may take its time, whatever becomes of the primary. */
+  outliveParent(): void
+  /** In a worker: so many connections of its servers are open. */
+  handoffOpenCount(count: number): void
   /** In a worker: gives back a connection, for another; no more come for `token` until it is ready again. */
   handoffRefuse(token: number, fd: number, listener: number): void
   /** Signals a child and everything that came from it; null once the child has been collected. */

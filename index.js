@@ -6,7 +6,7 @@
 const { native } = require('./lib/platform');
 
 /** @type {any} */
-const cluster = native ? require('./lib/cluster') : require('node:cluster');
+const cluster = native ? require('./lib/cluster') : require('./lib/cluster/without_engine');
 
 /** For each function, whose implementation answers it. */
 function coverage() {
@@ -28,15 +28,23 @@ module.exports = cluster;
 // For `import { fork, isPrimary } from 'rcluster'`: Node finds named exports by this shape, without running it.
 0 &&
   (module.exports = {
+    SCHED_LEAST_CONN,
+    SCHED_LEAST_LOAD,
     SCHED_NONE,
+    SCHED_REUSEPORT,
     SCHED_RR,
+    SCHED_STICKY,
     Worker,
+    availableParallelism,
+    broadcast,
     coverage,
     disconnect,
     fork,
     isMaster,
     isPrimary,
     isWorker,
+    listenFds,
+    loads,
     native,
     schedulingPolicy,
     settings,

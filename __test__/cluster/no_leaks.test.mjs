@@ -1,9 +1,11 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 
 import { expect, test } from 'vitest';
 
 import { call, cluster, endAll, listenAll, startWorkers, takerOf } from '../helpers/cluster.mjs';
 import { expectNoLeaks } from '../helpers/leaks.mjs';
+import { waitFor } from '../helpers/wait.mjs';
 
 const ROUNDS = Number(process.env.RCLUSTER_TEST_ROUNDS ?? 5);
 
@@ -19,14 +21,21 @@ async function live(ending, stock) {
   await Promise.all(exits);
 }
 
+/** Mappings of memory that is shared with workers. */
+function sharedPages() {
+  return readFileSync('/proc/self/maps', 'latin1').split('memfd:rcluster').length;
+}
+
 test.each([false, true])('workers leave nothing behind, however they end (stock: %s)', async (stock) => {
   await live('disconnect', stock);
+  const pages = sharedPages();
   await expectNoLeaks(async () => {
     for (let round = 0; round < ROUNDS; round++) {
       for (const ending of ['disconnect', 'kill', 'exit']) await live(ending, stock);
     }
   });
   expect(cluster.workers).toEqual({});
+  await waitFor(() => sharedPages() <= pages);
 });
 
 test('a worker that cannot be started leaves nothing behind', async () => {

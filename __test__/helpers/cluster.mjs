@@ -15,11 +15,11 @@ const running = new Set();
 
 /**
  * Forks a worker of fixtures/cluster_worker.cjs and waits until it is online.
- * @param {{ stock?: boolean, settings?: object }} [options] `stock`: it never loads rcluster
+ * @param {{ stock?: boolean, settings?: object, extras?: object }} [options] `stock`: it never loads rcluster
  */
-export async function startWorker({ stock = false, settings = {} } = {}) {
+export async function startWorker({ stock = false, settings = {}, extras } = {}) {
   cluster.setupPrimary({ exec: fixture('cluster_worker.cjs'), execArgv: [], args: [], ...settings });
-  const worker = cluster.fork(stock ? { STOCK: '1' } : {});
+  const worker = cluster.fork(stock ? { STOCK: '1' } : {}, extras);
   running.add(worker);
   worker.once('exit', () => running.delete(worker));
   await once(worker, 'online');

@@ -9,8 +9,14 @@ const SIDES = {
   node: { BENCH_MODULE: 'node:cluster' },
   rcluster: { BENCH_MODULE: 'rcluster' },
   'one process': { BENCH_MODULE: 'none' },
+  'rcluster least-conn': { BENCH_MODULE: 'rcluster', BENCH_POLICY: 'SCHED_LEAST_CONN' },
+  'rcluster least-load': { BENCH_MODULE: 'rcluster', BENCH_POLICY: 'SCHED_LEAST_LOAD' },
+  SCHED_REUSEPORT: { BENCH_MODULE: 'rcluster', BENCH_POLICY: 'SCHED_REUSEPORT' },
   SCHED_NONE: { BENCH_MODULE: 'node:cluster', NODE_CLUSTER_SCHED_POLICY: 'none' },
 };
+
+/** The pair, and its frame: no cluster, and the kernel's own balancing. */
+const FRAMED = ['node', 'rcluster', 'one process', 'SCHED_REUSEPORT', 'SCHED_NONE'];
 
 export const metrics = /** @type {const} */ ({
   requests: { unit: 'per s', better: 'higher' },
@@ -21,10 +27,14 @@ export const metrics = /** @type {const} */ ({
 
 /**
  * One function a side: starts its server, puts it under load, stops it.
- * @param {{ workers: number } & Omit<Parameters<typeof load>[0], 'port'>} options
+ * @param {{ workers: number, names?: string[], blockMs?: number } & Omit<Parameters<typeof load>[0], 'port'>} options
+ *   `blockMs`: for so long every tenth request blocks its worker
  */
-export function clusterSides({ workers, ...options }) {
-  const sides = Object.entries(SIDES).map(([name, env]) => [name, () => measure(env, workers, options)]);
+export function clusterSides({ workers, names = FRAMED, blockMs = 0, ...options }) {
+  const sides = names.map((name) => {
+    const env = { ...SIDES[name], BLOCK_MS: String(blockMs) };
+    return [name, () => measure(env, workers, options)];
+  });
   return Object.fromEntries(sides);
 }
 

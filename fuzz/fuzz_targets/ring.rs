@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 
 use libfuzzer_sys::fuzz_target;
 use rcluster::ipc::ring::{LENGTH, Ring, SIZE};
-use rcluster::sys::shm::Memory;
+use rcluster::sys::ring_memory::Memory;
 
 thread_local! {
     static RINGS: RefCell<(Ring, Memory)> = RefCell::new({

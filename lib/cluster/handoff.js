@@ -18,6 +18,8 @@ const messages = require('./messages');
 
 /** The native side of each worker that runs. @type {Map<any, Handoff>} */
 const handoffs = new Map();
+/** What workers that have ended told last of their load. @type {WeakMap<object, number[]>} */
+const lastLoads = new WeakMap();
 /** @type {Map<number, any>} */
 const workersById = new Map();
 /** What each listener is called in messages, and the kind of its connections. @type {Map<number, { key: string, kind: 'tcp' | 'pipe' }>} */
@@ -46,7 +48,7 @@ function attach(worker, handoff, pid) {
 
 /** Undoes `prepare` for a worker that was not started. @param {Handoff} handoff */
 function abandon(handoff) {
-  engine.clusterRemoveWorker(handoff.id);
+  engine.clusterRemoveWorker(handoff.id, false);
 }
 
 /** A worker is leaving: others get the connections it has not taken. @param {any} worker */
@@ -55,18 +57,39 @@ function takeBack(worker) {
   if (handoff !== undefined) engine.clusterTakeBack(handoff.id);
 }
 
+/** The numbers of a worker's load, now or before it ended; none where it cannot tell. @param {any} worker */
+function loadNumbers(worker) {
+  const handoff = handoffs.get(worker);
+  return handoff === undefined ? (lastLoads.get(worker) ?? []) : engine.clusterLoad(handoff.id);
+}
+
+/**
+ * @param {any} worker
+ * @param {number} weight
+ * @param {boolean} isPaused
+ */
+function tune(worker, weight, isPaused) {
+  const handoff = handoffs.get(worker);
+  if (handoff !== undefined) engine.clusterTune(handoff.id, weight, isPaused);
+}
+
 /** A worker's channel is closed: what it has not answered for goes to others. @param {any} worker */
 function disconnected(worker) {
   takeBack(worker);
   messages.answerAll(worker.process, { accepted: false });
 }
 
-/** A worker's process has ended. @param {any} worker */
-function ended(worker) {
+/**
+ * A worker's process has ended.
+ * @param {any} worker
+ * @param {boolean} [crashed] nobody wished that it would
+ */
+function ended(worker, crashed = false) {
   const handoff = handoffs.get(worker);
   if (handoff === undefined) return;
   messages.answerAll(worker.process, { accepted: false });
-  engine.clusterRemoveWorker(handoff.id);
+  lastLoads.set(worker, engine.clusterLoad(handoff.id));
+  engine.clusterRemoveWorker(handoff.id, crashed);
   handoffs.delete(worker);
   workersById.delete(handoff.id);
 }
@@ -102,9 +125,10 @@ function warnOfFailure(listener, errno) {
  * Starts to accept.
  * @param {string} key
  * @param {import('../../binding.js').Listen} options
+ * @param {number} policy
  */
-function listen(key, options) {
-  const listened = engine.clusterListen(options);
+function listen(key, options, policy) {
+  const listened = engine.clusterListen(options, policy);
   if (listened.code >= 0)
     listeners.set(listened.code, { key, kind: listened.kind === 'pipe' ? 'pipe' : 'tcp' });
   return listened;
@@ -132,4 +156,17 @@ function leave(listener, worker) {
   if (handoff !== undefined) engine.clusterLeave(listener, handoff.id);
 }
 
-module.exports = { abandon, attach, disconnected, ended, join, leave, listen, prepare, takeBack, unlisten };
+module.exports = {
+  abandon,
+  attach,
+  disconnected,
+  ended,
+  join,
+  leave,
+  listen,
+  loadNumbers,
+  prepare,
+  takeBack,
+  tune,
+  unlisten,
+};

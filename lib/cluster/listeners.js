@@ -12,6 +12,8 @@ const handoff = require('./handoff');
 
 /** libuv's flag for a socket that takes IPv6 only. */
 const TCP_IPV6ONLY = 1;
+/** libuv's flag for SO_REUSEPORT. */
+const TCP_REUSEPORT = 2;
 
 /**
  * @typedef {object} Query a worker's `queryServer`
@@ -87,8 +89,8 @@ function bindAsServer(host, { port, flags = 0, backlog }, onBound) {
 
 /** A socket that the accept thread serves: connections are shared out by policy. */
 class Distributed {
-  /** @param {string} key @param {string | null} address @param {Query} query */
-  constructor(key, address, query) {
+  /** @param {string} key @param {string | null} address @param {Query} query @param {number} policy */
+  constructor(key, address, query, policy) {
     this.key = key;
     /** @type {any} */
     this.data = undefined;
@@ -103,10 +105,12 @@ class Distributed {
     this.waiting = [];
     const { fd, port, backlog } = query;
     if (port < 0 || (typeof fd === 'number' && fd >= 0)) {
-      this.bound(handoff.listen(key, toListen(address, query)));
+      this.bound(handoff.listen(key, toListen(address, query), policy));
     } else {
       bindAsServer(address, query, (errno, fd) => {
-        this.bound(errno < 0 ? { code: errno } : handoff.listen(key, { fd, backlog: backlog || undefined }));
+        this.bound(
+          errno < 0 ? { code: errno } : handoff.listen(key, { fd, backlog: backlog || undefined }, policy),
+        );
       });
     }
   }
@@ -198,4 +202,56 @@ class Shared {
   }
 }
 
-module.exports = { Distributed, Shared, isUdp };
+/** A socket for each worker, all on one port: the kernel shares connections out by a hash of the client's port. */
+class PerWorker {
+  /** @param {string | null} address @param {Query} query */
+  constructor(address, query) {
+    /** @type {any} */
+    this.data = undefined;
+    this.address = address;
+    /** @type {number} */
+    this.port = query.port || 0;
+    /** @type {Map<any, any>} */
+    this.handles = new Map();
+  }
+
+  /** @param {Query} query */
+  bind(query) {
+    const flags = (query.flags ?? 0) | TCP_REUSEPORT;
+    return engine.clusterBind({ ...toListen(this.address, query), port: this.port, flags });
+  }
+
+  /** Whether somebody else has the port, who might share it too. @param {Query} query @returns {number} 0 or an errno */
+  probe(query) {
+    const { code } = engine.clusterBind(toListen(this.address, query));
+    if (code < 0) return code;
+    handleFromFd('tcp', code).close();
+    return 0;
+  }
+
+  /** @param {any} worker @param {Query} query @param {Reply} reply */
+  add(worker, query, reply) {
+    const errno = this.handles.size === 0 && this.port !== 0 ? this.probe(query) : 0;
+    const { code, port } = errno < 0 ? { code: errno, port: 0 } : this.bind(query);
+    // Also kept here: a bound socket that does not listen takes no connections.
+    const handle = code < 0 ? null : handleFromFd('tcp', code);
+    this.handles.set(worker, handle);
+    if (handle !== null) this.port = port ?? this.port;
+    reply(Math.min(code, 0), null, handle);
+  }
+
+  /** @param {any} worker */
+  has(worker) {
+    return this.handles.has(worker);
+  }
+
+  /** @param {any} worker */
+  remove(worker) {
+    const handle = this.handles.get(worker);
+    if (!this.handles.delete(worker)) return false;
+    handle?.close();
+    return this.handles.size === 0;
+  }
+}
+
+module.exports = { Distributed, PerWorker, Shared, isUdp };

@@ -8,15 +8,16 @@ const path = require('node:path');
 
 const { codedError, nodeMajor } = require('../errors');
 const handoff = require('./handoff');
-const { Distributed, Shared, isUdp } = require('./listeners');
+const { Distributed, PerWorker, Shared, isUdp } = require('./listeners');
 const messages = require('./messages');
+const { place } = require('./processors');
+const scheduling = require('./scheduling');
 const workerProcess = require('./worker_process');
 
 /** @type {any} */
 const cluster = require('node:cluster');
 const { EventEmitter } = require('node:events');
 
-const { SCHED_NONE, SCHED_RR } = cluster;
 const { Worker } = cluster;
 const { disconnect: nodeDisconnect, destroy: nodeDestroy } = Worker.prototype;
 
@@ -40,6 +41,11 @@ function assert(condition, message) {
 
 /** @param {object} [options] */
 function setupPrimary(options) {
+  const { schedulingPolicy: givenPolicy } = /** @type {any} */ (options ?? {});
+  if (givenPolicy !== undefined) {
+    scheduling.validatePolicy(givenPolicy);
+    cluster.schedulingPolicy = schedulingPolicy = givenPolicy;
+  }
   const settings = {
     args: process.argv.slice(2),
     exec: process.argv[1],
@@ -58,10 +64,7 @@ function setupPrimary(options) {
   if (!isSetUp) {
     isSetUp = true;
     schedulingPolicy = cluster.schedulingPolicy;
-    assert(
-      schedulingPolicy === SCHED_NONE || schedulingPolicy === SCHED_RR,
-      `Bad cluster.schedulingPolicy: ${schedulingPolicy}`,
-    );
+    assert(scheduling.isPolicy(schedulingPolicy), `Bad cluster.schedulingPolicy: ${schedulingPolicy}`);
     process.on(/** @type {any} */ ('internalMessage'), onPrimaryMessage);
   }
   process.nextTick(emitSetup, settings);
@@ -87,13 +90,14 @@ function onPrimaryMessage(message) {
   }
 }
 
-/** @param {object} [env] */
-function fork(env) {
+/** @param {object} [env] @param {object} [extras] what is set in its process before it starts */
+function fork(env, extras) {
   setupPrimary();
   const id = ++lastId;
-  const { child, socket } = workerProcess.start(cluster.settings, id, env);
+  const { child, socket } = workerProcess.start(cluster.settings, id, env, extras);
   const worker = new Worker({ id, process: child });
   ours.add(worker);
+  place(child);
   // The number is known before the exec is, and reading `child.pid` would wait for that.
   if (socket !== undefined) handoff.attach(worker, socket, child._handle?.pid ?? 0);
 
@@ -118,7 +122,8 @@ function emitFork(worker) {
 
 /** @param {any} worker @param {number | null} code @param {string | null} signal */
 function onExit(worker, code, signal) {
-  handoff.ended(worker);
+  const isWished = worker.exitedAfterDisconnect || worker.process.killed || code === 0;
+  handoff.ended(worker, !isWished);
   // While the channel is open there may be messages to come from a worker that users want to find.
   if (!worker.isConnected()) {
     leaveAll(worker);
@@ -165,6 +170,16 @@ function disconnect(callback) {
     if (worker.isConnected()) worker.disconnect();
   }
   if (typeof callback === 'function') intercom.once('disconnect', callback);
+}
+
+/**
+ * Sends a message to every worker that is connected; how many those are.
+ * @param {any} message
+ */
+function broadcast(message) {
+  const workers = Object.values(cluster.workers).filter((worker) => worker.isConnected());
+  for (const worker of workers) worker.send(message);
+  return workers.length;
 }
 
 /** What workers ask for, by `act`. @type {Record<string, (worker: any, message: any) => void>} */
@@ -243,9 +258,11 @@ function makeListener(key, query) {
     const relative = path.relative(process.cwd(), address);
     if (relative.length <= address.length) address = relative;
   }
-  return schedulingPolicy !== SCHED_RR || isUdp(query)
-    ? new Shared(address, query)
-    : new Distributed(key, address, query);
+  if (isUdp(query)) return new Shared(address, query);
+  if (!scheduling.isByKernel(schedulingPolicy)) return new Distributed(key, address, query, schedulingPolicy);
+  const isPort = !(query.port < 0) && !(query.fd >= 0);
+  if (schedulingPolicy === scheduling.SCHED_REUSEPORT && isPort) return new PerWorker(address, query);
+  return new Shared(address, query);
 }
 
 /** @this {any} */
@@ -267,7 +284,8 @@ function destroyWorker(signal) {
 
 /** Puts our methods in the place of Node's. */
 function install() {
-  Object.assign(cluster, { setupPrimary, setupMaster: setupPrimary, fork, disconnect });
+  Object.assign(cluster, { setupPrimary, setupMaster: setupPrimary, fork, disconnect, broadcast });
+  scheduling.install();
   Object.assign(Worker.prototype, { disconnect: disconnectWorker, destroy: destroyWorker });
 }
 

@@ -20,12 +20,15 @@ const ROOM_INTERVAL = 5;
  * @property {any} server
  * @property {any} handle what Node has in the place of a listening handle
  * @property {'tcp' | 'pipe'} kind of its connections
+ * @property {number} open connections counted in `openCount`
  * @property {NodeJS.Timeout} [roomTimer] runs while the server is full
  */
 
 /** By token. @type {Map<number, Entry>} */
 const entries = new Map();
 let nextToken = 0;
+/** Connections of all these servers, as the primary is told. */
+let openCount = 0;
 
 /** Takes over the hand-off socket, if this worker's primary has made one. */
 function install() {
@@ -35,6 +38,7 @@ function install() {
   if (inherited === undefined) return;
   const [fd, inode] = inherited.split(':').map(Number);
   if (engine.handoffOpen(fd, inode) !== 0) return;
+  endWithPrimary();
 
   on(kinds.HANDOFF_CONNECTION, adopt);
   const getServer = cluster._getServer;
@@ -63,16 +67,43 @@ function install() {
   };
 }
 
+/** Node ends a worker that has lost its primary, unless its event loop is blocked. That one is killed. */
+function endWithPrimary() {
+  engine.endWithParent();
+  cluster.worker.once('disconnect', () => {
+    if (cluster.worker.exitedAfterDisconnect) engine.outliveParent();
+  });
+}
+
 /** @param {number} token @param {any} server @param {any} handle */
 function register(token, server, handle) {
   /** @type {Entry} */
-  const entry = { server, handle, kind: handle.getsockname ? 'tcp' : 'pipe' };
+  const entry = { server, handle, kind: handle.getsockname ? 'tcp' : 'pipe', open: 0 };
   entries.set(token, entry);
+  countClosing(entry);
   const { close } = handle;
   handle.close = function (/** @type {any[]} */ ...args) {
     entries.delete(token);
     clearInterval(entry.roomTimer);
     return close.apply(this, args);
+  };
+}
+
+/** Tells the primary how many connections are open. @param {Entry} entry */
+function count(entry) {
+  const { _connections: open } = entry.server;
+  openCount += open - entry.open;
+  entry.open = open;
+  engine.handoffOpenCount(openCount);
+}
+
+/** Node calls this for each connection that has closed, once it is counted. @param {Entry} entry */
+function countClosing(entry) {
+  const { server } = entry;
+  const { _emitCloseIfDrained: emitCloseIfDrained } = server;
+  server._emitCloseIfDrained = function (/** @type {any[]} */ ...args) {
+    count(entry);
+    return emitCloseIfDrained.apply(this, args);
   };
 }
 
@@ -93,6 +124,7 @@ function adopt(token, fd, listener) {
     waitForRoom(token, entry);
   } else {
     entry.handle.onconnection(0, handleFromFd(entry.kind, fd));
+    count(entry);
   }
 }
 

@@ -5,7 +5,9 @@
 
 const { fork } = require('../child_process');
 const { kExtraFds } = require('../child_process/child');
+const { extraOptions } = require('../child_process/extras');
 const { codedError } = require('../errors');
+const { affinityOf } = require('./processors');
 const handoff = require('./handoff');
 
 const INSPECT_ARGUMENT = /--inspect(?:-brk|-port)?|--debug-port/;
@@ -46,12 +48,31 @@ function validatePort(port) {
 }
 
 /**
+ * What is set in the process before its exec: for all workers by `setupPrimary`, for one by `fork`.
+ * @param {any} settings
+ * @param {any} extras
+ */
+function extrasOf(settings, extras) {
+  /** @type {Record<string, any>} */
+  const all = {};
+  for (const name of extraOptions) {
+    const value = extras?.[name] ?? settings[name];
+    if (value !== undefined) all[name] = value;
+  }
+  const affinity = extras?.affinity ?? affinityOf(settings.affinity);
+  if (affinity === undefined) delete all.affinity;
+  else all.affinity = affinity;
+  return all;
+}
+
+/**
  * @param {any} settings
  * @param {number} id
  * @param {object} [env]
+ * @param {any} [extras] of this worker alone
  * @returns {{ child: any, socket: handoff.Handoff | undefined }}
  */
-function start(settings, id, env) {
+function start(settings, id, env, extras) {
   const execArgv = [...settings.execArgv];
   if (settings.inspectPort === null) throw codedError('ERR_SOCKET_BAD_PORT', 'Port', null);
   if (isUsingInspector(settings.execArgv)) {
@@ -75,6 +96,7 @@ function start(settings, id, env) {
       windowsHide: settings.windowsHide,
       execArgv,
       stdio: settings.stdio,
+      ...extrasOf(settings, extras),
       gid: settings.gid,
       uid: settings.uid,
       [kExtraFds]: socket === undefined ? [] : [socket.fd],

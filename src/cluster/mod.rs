@@ -5,7 +5,9 @@
 //! theirs go up to JavaScript, as `primary::Event::Connection`, and over the channel as Node's own do.
 
 mod acceptor;
+mod client;
 pub mod listener;
+pub mod load;
 pub mod packet;
 pub mod primary;
 pub mod schedule;

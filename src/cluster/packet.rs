@@ -23,6 +23,8 @@ pub enum Kind {
     Ready = 2,
     /// Worker to primary: take this connection back, and send none until the next `Ready`.
     Refused = 3,
+    /// Primary to worker: with it comes the memory that the worker's load is told in.
+    Load = 4,
 }
 
 /// Length of an encoded packet.
@@ -46,6 +48,7 @@ impl Packet {
             1 => Kind::Connection,
             2 => Kind::Ready,
             3 => Kind::Refused,
+            4 => Kind::Load,
             _ => return None,
         };
         Some(Self { kind, token: word(4), listener: word(8) })
@@ -58,7 +61,7 @@ mod tests {
 
     #[test]
     fn what_is_encoded_is_decoded_and_anything_else_is_refused() {
-        for kind in [Kind::Connection, Kind::Ready, Kind::Refused] {
+        for kind in [Kind::Connection, Kind::Ready, Kind::Refused, Kind::Load] {
             let packet = Packet { kind, token: 7, listener: u32::MAX };
             assert_eq!(Packet::decode(&packet.encode()), Some(packet));
         }

@@ -17,7 +17,11 @@ use nix::sys::stat::fstat;
 
 use super::acceptor::Acceptor;
 use super::listener::Bound;
+use super::load::Load;
+use super::packet::{Kind, Packet};
+use super::schedule::Policy;
 use crate::sys::fd::with_borrowed;
+use crate::sys::scm;
 use crate::sys::socket::{replace, watch_process};
 
 /// Number of a listener in this process.
@@ -31,12 +35,13 @@ pub type WorkerId = u32;
 const HANDOFF_BUFFER: usize = 16 * 768 / 2;
 
 pub(super) enum Command {
-    Listen { listener: ListenerId, socket: OwnedFd, events: Events },
+    Listen { listener: ListenerId, socket: OwnedFd, policy: Policy, events: Events },
     Close { listener: ListenerId },
-    AddWorker { worker: WorkerId, channel: Channel },
+    AddWorker { worker: WorkerId, channel: Channel, load: Arc<Load> },
     WatchWorker { worker: WorkerId, process: OwnedFd },
-    RemoveWorker { worker: WorkerId },
+    RemoveWorker { worker: WorkerId, crashed: bool },
     TakeBack { worker: WorkerId },
+    Tune { worker: WorkerId, weight: u32, paused: bool },
     Join { listener: ListenerId, worker: WorkerId, token: Option<u32> },
     Leave { listener: ListenerId, worker: WorkerId },
     Free { listener: ListenerId, worker: WorkerId },
@@ -167,10 +172,10 @@ impl Primary {
     }
 
     /// Accepts from a listening socket from now on; connections wait in the kernel until a worker joins.
-    pub fn listen(&self, bound: Bound) -> Listening {
+    pub fn listen(&self, bound: Bound, policy: Policy) -> Listening {
         let Bound { socket, path, .. } = bound;
         let (listener, number) = (next_id(), socket.as_raw_fd());
-        self.thread.send(Command::Listen { listener, socket, events: self.events.clone() });
+        self.thread.send(Command::Listen { listener, socket, policy, events: self.events.clone() });
         Listening { listener, number, path, thread: self.thread }
     }
 
@@ -179,8 +184,14 @@ impl Primary {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
         setsockopt(&ours, SndBuf, &HANDOFF_BUFFER)?;
-        let new = NewWorker { worker: next_id(), fd: theirs.as_raw_fd(), inode: fstat(&theirs)?.st_ino };
-        self.thread.send(Command::AddWorker { worker: new.worker, channel: Channel { ours, theirs } });
+        let (load, memory) = Load::create()?;
+        let (worker, load) = (next_id(), Arc::new(load));
+        // The first that the worker finds in the socket.
+        let packet = Packet { kind: Kind::Load, token: 0, listener: 0 };
+        scm::send(ours.as_fd(), &packet.encode(), Some(memory.as_fd()))?;
+        let new =
+            NewWorker { worker, fd: theirs.as_raw_fd(), inode: fstat(&theirs)?.st_ino, load: load.clone() };
+        self.thread.send(Command::AddWorker { worker, channel: Channel { ours, theirs }, load });
         Ok(new)
     }
 
@@ -192,13 +203,20 @@ impl Primary {
     }
 
     /// Forgets a worker that has ended; what it had not taken goes to others.
-    pub fn remove_worker(&self, worker: WorkerId) {
-        self.thread.send(Command::RemoveWorker { worker });
+    ///
+    /// Where workers crash again and again soon after their start, new ones are on trial for a while.
+    pub fn remove_worker(&self, worker: WorkerId, crashed: bool) {
+        self.thread.send(Command::RemoveWorker { worker, crashed });
     }
 
     /// Takes back what a worker has not taken yet.
     pub fn take_back(&self, worker: WorkerId) {
         self.thread.send(Command::TakeBack { worker });
+    }
+
+    /// Sets the share of a worker relative to the others, and whether it gets connections at all.
+    pub fn tune(&self, worker: WorkerId, weight: u32, paused: bool) {
+        self.thread.send(Command::Tune { worker, weight, paused });
     }
 
     /// Adds a worker to a listener: by its token, from its `Ready` on; without one by `Event::Connection`.
@@ -223,7 +241,7 @@ impl Primary {
 }
 
 /// A worker that is about to be started.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct NewWorker {
     /// Its number.
     pub worker: WorkerId,
@@ -231,6 +249,8 @@ pub struct NewWorker {
     pub fd: RawFd,
     /// By which it recognises that.
     pub inode: u64,
+    /// Its load, for whoever wants to look.
+    pub load: Arc<Load>,
 }
 
 /// A listener that the accept thread serves; closed, at once, when dropped.

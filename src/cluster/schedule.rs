@@ -6,6 +6,12 @@ pub enum Policy {
     /// One after the other among those that can take one, Node's `SCHED_RR`.
     #[default]
     RoundRobin,
+    /// To the one with the fewest open connections.
+    LeastConnections,
+    /// To the one whose event loop is used least.
+    LeastLoad,
+    /// All of one client to the same one.
+    Sticky,
 }
 
 /// What is known of one worker when a connection is to be given away.
@@ -13,6 +19,16 @@ pub enum Policy {
 pub struct Candidate {
     /// It serves this listener, is alive and has room for a hand-off.
     pub can_take: bool,
+    /// It neither hangs nor is it on trial after others have crashed: only such get connections while there are any.
+    pub is_sound: bool,
+    /// Its share relative to the others, at least 1.
+    pub weight: u32,
+    /// Connections it has or is about to have.
+    pub connections: u64,
+    /// How much its event loop is used.
+    pub load: u64,
+    /// By which clients find it again; the same for the worker that takes its place.
+    pub slot: u32,
 }
 
 /// Where the rotation of one listener stands.
@@ -20,6 +36,8 @@ pub struct Candidate {
 pub struct Rotation {
     /// Index of the candidate that is asked first.
     next: usize,
+    /// Connections it has had in this turn.
+    given: u32,
 }
 
 impl Rotation {
@@ -27,69 +45,75 @@ impl Rotation {
     pub fn removed(&mut self, index: usize) {
         if index < self.next {
             self.next -= 1;
+        } else if index == self.next {
+            self.given = 0;
+        }
+    }
+
+    /// The rotation once the candidate at `index` has got a connection: its turn is as long as its weight.
+    fn after(self, index: usize, candidates: &[Candidate]) -> Self {
+        let given = if index == self.next { self.given + 1 } else { 1 };
+        if given < candidates[index].weight {
+            Self { next: index, given }
+        } else {
+            Self { next: (index + 1) % candidates.len(), given: 0 }
         }
     }
 }
 
 /// The index of the candidate to take the next connection, and the rotation after that; `None` if none can.
-pub fn choose(policy: Policy, rotation: Rotation, candidates: &[Candidate]) -> Option<(usize, Rotation)> {
-    match policy {
-        Policy::RoundRobin => {
-            let count = candidates.len();
-            (0..count)
-                .map(|offset| (rotation.next + offset) % count)
-                .find(|&index| candidates[index].can_take)
-                .map(|index| (index, Rotation { next: (index + 1) % count }))
-        }
-    }
+///
+/// `client` is what stands for the client under `Sticky`; without it, or where two are equal, it is the turn of the
+/// rotation that decides.
+pub fn choose(
+    policy: Policy,
+    rotation: Rotation,
+    candidates: &[Candidate],
+    client: Option<u64>,
+) -> Option<(usize, Rotation)> {
+    let any_sound = candidates.iter().any(|candidate| candidate.can_take && candidate.is_sound);
+    let count = candidates.len();
+    let mut in_turn = (0..count)
+        .map(|offset| (rotation.next + offset) % count)
+        .filter(|&index| candidates[index].can_take && (candidates[index].is_sound || !any_sound));
+    let index = match (policy, client) {
+        (Policy::Sticky, Some(client)) => in_turn
+            .max_by(|&a, &b| attraction(candidates[a], client).total_cmp(&attraction(candidates[b], client))),
+        (Policy::RoundRobin | Policy::Sticky, _) => in_turn.next(),
+        // One more than it has, so that the weight counts among idle ones too.
+        (Policy::LeastConnections, _) => least(in_turn, candidates, |candidate| candidate.connections + 1),
+        (Policy::LeastLoad, _) => least(in_turn, candidates, |candidate| candidate.load + 1),
+    }?;
+    Some((index, rotation.after(index, candidates)))
+}
+
+/// The first of those with the least of something for their weight.
+fn least(
+    indexes: impl Iterator<Item = usize>,
+    candidates: &[Candidate],
+    measure: impl Fn(&Candidate) -> u64,
+) -> Option<usize> {
+    // a / weight of a < b / weight of b, without the division.
+    let scaled =
+        |of: usize, by: usize| u128::from(measure(&candidates[of])) * u128::from(candidates[by].weight);
+    indexes.reduce(|best, index| if scaled(index, best) < scaled(best, index) { index } else { best })
+}
+
+/// Rendezvous hashing: each client goes to the worker that attracts it most. Who goes leaves the others' clients
+/// where they are.
+fn attraction(candidate: Candidate, client: u64) -> f64 {
+    let hash = mix(client ^ mix(u64::from(candidate.slot) + 1));
+    // In (0, 1): the top 53 bits and a half.
+    let uniform = ((hash >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+    f64::from(candidate.weight) / -uniform.ln()
+}
+
+/// Spreads the bits of a value over all bits (the finaliser of SplitMix64).
+pub fn mix(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const YES: Candidate = Candidate { can_take: true };
-    const NO: Candidate = Candidate { can_take: false };
-
-    fn run(rotation: &mut Rotation, candidates: &[Candidate]) -> Option<usize> {
-        let (index, after) = choose(Policy::RoundRobin, *rotation, candidates)?;
-        *rotation = after;
-        Some(index)
-    }
-
-    #[test]
-    fn the_shares_of_workers_that_can_always_take_one_are_exact() {
-        let mut shares = [0; 7];
-        let mut rotation = Rotation::default();
-        for _ in 0..7000 {
-            shares[run(&mut rotation, &[YES; 7]).unwrap()] += 1;
-        }
-        assert_eq!(shares, [1000; 7]);
-    }
-
-    #[test]
-    fn a_worker_that_cannot_take_one_is_passed_over_and_the_turn_goes_on_behind_it() {
-        let mut rotation = Rotation::default();
-        let candidates = [YES, NO, YES, YES];
-        let order: Vec<_> = (0..6).map(|_| run(&mut rotation, &candidates).unwrap()).collect();
-        assert_eq!(order, [0, 2, 3, 0, 2, 3]);
-        assert_eq!(run(&mut rotation, &[NO; 3]), None);
-        assert_eq!(run(&mut rotation, &[]), None);
-    }
-
-    #[test]
-    fn workers_that_come_and_go_do_not_disturb_the_turn_of_the_others() {
-        let mut rotation = Rotation::default();
-        assert_eq!(run(&mut rotation, &[YES; 3]), Some(0));
-        assert_eq!(run(&mut rotation, &[YES; 3]), Some(1));
-        // The first goes: the next turn is still that of the former third.
-        rotation.removed(0);
-        assert_eq!(run(&mut rotation, &[YES; 2]), Some(1));
-        // One more comes at the end.
-        assert_eq!(run(&mut rotation, &[YES; 3]), Some(0));
-        // The one whose turn it would be goes, the last of all: the turn starts over.
-        assert_eq!(run(&mut rotation, &[YES; 3]), Some(1));
-        rotation.removed(2);
-        assert_eq!(run(&mut rotation, &[YES; 2]), Some(0));
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::stat::fstat;
 
+use super::load::Load;
 use super::packet::{Kind, LENGTH, Packet};
 use crate::sys::fd::{take, with_borrowed};
 use crate::sys::scm;
@@ -31,6 +32,8 @@ pub struct Inbox {
     socket: OwnedFd,
     /// What the socket had no room for, in order.
     unsent: VecDeque<(Packet, Option<OwnedFd>)>,
+    /// Where the load is told, if this primary wants to know.
+    load: Option<Load>,
 }
 
 impl Inbox {
@@ -42,7 +45,8 @@ impl Inbox {
         }
         let socket = take(fd)?;
         fcntl(&socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-        Ok(Self { socket, unsent: VecDeque::new() })
+        let load = receive_load(&socket);
+        Ok(Self { socket, unsent: VecDeque::new(), load })
     }
 
     /// To be watched: for input, and for room while `has_unsent`.
@@ -58,6 +62,7 @@ impl Inbox {
                 Ok((0, _)) => return Received::Closed,
                 Ok((length, Some(connection))) => {
                     if let Some(packet) = Packet::decode(&bytes[..length]) {
+                        self.load.as_ref().inspect(|load| load.taken());
                         return Received::Connection(packet, connection);
                     }
                 }
@@ -75,7 +80,13 @@ impl Inbox {
 
     /// Gives a connection back; no more come for `token` until it is `ready`.
     pub fn refuse(&mut self, token: u32, listener: u32, connection: OwnedFd) {
+        self.load.as_ref().inspect(|load| load.refused());
         self.send(Packet { kind: Kind::Refused, token, listener }, Some(connection));
+    }
+
+    /// Where the load of this worker is told.
+    pub fn load(&self) -> Option<&Load> {
+        self.load.as_ref()
     }
 
     fn send(&mut self, packet: Packet, connection: Option<OwnedFd>) {
@@ -99,4 +110,12 @@ impl Inbox {
     pub fn has_unsent(&self) -> bool {
         !self.unsent.is_empty()
     }
+}
+
+/// Opens the memory for the load, the first that a primary puts into the socket.
+fn receive_load(socket: &OwnedFd) -> Option<Load> {
+    let mut bytes = [0; LENGTH];
+    let (length, memory) = scm::receive(socket.as_fd(), &mut bytes).ok()?;
+    let packet = Packet::decode(&bytes[..length])?;
+    if packet.kind == Kind::Load { Load::open(&memory?).ok() } else { None }
 }

@@ -12,8 +12,8 @@ use nix::errno::Errno;
 use super::frame::{Decoder, Framing};
 use super::outgoing::Outgoing;
 use super::ring::{self, Corrupt, Ring};
+use crate::sys::ring_memory::Part;
 use crate::sys::scm;
-use crate::sys::shm::Part;
 
 /// Size of the buffer that `read` wants.
 pub const READ_SIZE: usize = 64 * 1024;

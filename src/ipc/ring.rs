@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use nix::errno::Errno;
 
-use crate::sys::shm::{Memory, Part};
+use crate::sys::ring_memory::{Memory, Part};
 
 /// Bytes of each direction that may be under way.
 pub const SIZE: usize = 1 << 20;

@@ -7,7 +7,7 @@ use std::ffi::{CStr, c_void};
 use std::ptr;
 use std::sync::OnceLock;
 
-use super::shm::Part;
+use super::ring_memory::Part;
 
 /// `napi_env`, `napi_value`, `napi_async_context` and `napi_callback_scope`: all opaque pointers.
 type Opaque = *mut c_void;

@@ -1,7 +1,7 @@
 //! Watching descriptors on Node's own event loop, through the libuv that the `node` program exports.
 //!
 //! One `Poll` a descriptor; its callback runs on the loop's thread, in the poll phase. `Check` runs once a
-//! turn, after all input of that turn. Neither may be used from another thread or after the loop has ended.
+//! turn, after all input of that turn, `Timer` at intervals. None may be used from another thread or after the loop has ended.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ffi::{c_int, c_void};
@@ -16,6 +16,7 @@ use super::node::lookup;
 
 const UV_CHECK: c_int = 2;
 const UV_POLL: c_int = 8;
+const UV_TIMER: c_int = 13;
 const UV_READABLE: c_int = 1;
 const UV_WRITABLE: c_int = 2;
 const UV_DISCONNECT: c_int = 4;
@@ -45,6 +46,10 @@ symbols! {
     check_init = c"uv_check_init": unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int;
     check_start = c"uv_check_start": unsafe extern "C" fn(*mut c_void, HandleCallback) -> c_int;
     check_stop = c"uv_check_stop": unsafe extern "C" fn(*mut c_void) -> c_int;
+    timer_init = c"uv_timer_init": unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int;
+    timer_start = c"uv_timer_start": unsafe extern "C" fn(*mut c_void, HandleCallback, u64, u64) -> c_int;
+    idle_time = c"uv_metrics_idle_time": unsafe extern "C" fn(*mut c_void) -> u64;
+    time = c"uv_hrtime": unsafe extern "C" fn() -> u64;
     reference = c"uv_ref": unsafe extern "C" fn(*mut c_void);
     unreference = c"uv_unref": unsafe extern "C" fn(*mut c_void);
     close = c"uv_close": unsafe extern "C" fn(*mut c_void, HandleCallback);
@@ -63,6 +68,12 @@ impl Loop {
     /// Wraps the `uv_loop_t` that Node-API gave for this thread's environment.
     pub fn new(uv_loop: *mut c_void) -> Self {
         Self(uv_loop)
+    }
+
+    /// The time, and the time that this loop has spent waiting, in nanoseconds. Node has its loops measure that.
+    pub fn times(self) -> (u64, u64) {
+        // SAFETY: the loop is this thread's, and running.
+        uv().map_or((0, 0), |uv| unsafe { ((uv.time)(), (uv.idle_time)(self.0)) })
     }
 }
 
@@ -166,7 +177,7 @@ unsafe extern "C" fn on_poll(raw: *mut c_void, status: c_int, events: c_int) {
     );
 }
 
-unsafe extern "C" fn on_check(raw: *mut c_void) {
+unsafe extern "C" fn on_turn(raw: *mut c_void) {
     run_callback(raw, Ready { readable: false, writable: false, hangup: false });
 }
 
@@ -224,7 +235,7 @@ impl Check {
     pub fn start(&self) {
         if let Ok(uv) = uv() {
             // SAFETY: the handle is initialised and not closing; starting twice does nothing.
-            unsafe { (uv.check_start)(self.0.as_ptr(), on_check) };
+            unsafe { (uv.check_start)(self.0.as_ptr(), on_turn) };
         }
     }
 
@@ -234,5 +245,22 @@ impl Check {
             // SAFETY: the handle is initialised and not closing.
             unsafe { (uv.check_stop)(self.0.as_ptr()) };
         }
+    }
+}
+
+/// Runs its callback again and again. Never keeps the loop alive.
+pub struct Timer(#[expect(dead_code, reason = "held so that it runs")] Handle);
+
+impl Timer {
+    /// Runs the callback at once, in the loop's next turn, and then after each `interval` milliseconds.
+    pub fn start(uv_loop: Loop, interval: u64, callback: impl Fn() + 'static) -> Result<Self, Errno> {
+        let handle = Handle::new(UV_TIMER, Rc::new(move |_| callback()), |uv, raw| {
+            // SAFETY: `raw` has the size of a uv_timer_t; the loop is this thread's, and running.
+            unsafe { (uv.timer_init)(uv_loop.0, raw) }
+        })?;
+        handle.set_ref(false);
+        // SAFETY: the handle is initialised and not closing.
+        unsafe { (uv()?.timer_start)(handle.as_ptr(), on_turn, 0, interval) };
+        Ok(Self(handle))
     }
 }

@@ -22,11 +22,15 @@ struct Stage {
 
 impl Stage {
     fn new(count: usize) -> Self {
+        Self::with(Policy::RoundRobin, count)
+    }
+
+    fn with(policy: Policy, count: usize) -> Self {
         let primary = Primary::new().unwrap();
         let endpoint = Endpoint::Tcp(Some(Host::parse("127.0.0.1").unwrap()), 0);
         let bound = listen_on(&endpoint, Options::default()).unwrap();
         let address = bound.address().unwrap();
-        let listening = primary.listen(bound);
+        let listening = primary.listen(bound, policy);
         let mut stage = Self { primary, listening, address, workers: Vec::new() };
         for _ in 0..count {
             stage.add_worker();
@@ -126,7 +130,7 @@ fn what_a_worker_has_not_taken_goes_to_others_in_order_when_it_goes() {
     let stage = Stage::new(2);
     let _clients: Vec<_> = (0..6).map(|name| stage.connect(name)).collect();
     assert_eq!(stage.take(1, 3), [1, 3, 5]);
-    stage.primary.remove_worker(stage.workers[0].0);
+    stage.primary.remove_worker(stage.workers[0].0, false);
     assert_eq!(stage.take(1, 3), [0, 2, 4]);
 }
 
@@ -224,7 +228,7 @@ fn a_closed_listener_frees_its_port_at_once_and_closes_what_waits() {
     let worker = stage.workers[0].0;
     let mut client = stage.connect(0);
     wait_until(|| {
-        stage.primary.remove_worker(worker);
+        stage.primary.remove_worker(worker, false);
         true
     });
     drop(stage.listening);
@@ -245,4 +249,32 @@ fn what_a_worker_has_not_taken_is_taken_back_after_it_has_left() {
     stage.primary.leave(stage.listening.id(), worker);
     stage.primary.take_back(worker);
     assert_eq!(stage.take(1, 3), [0, 2, 4]);
+}
+
+#[test]
+fn the_fewest_connections_count_with_those_that_wait_for_the_worker() {
+    let stage = Stage::with(Policy::LeastConnections, 2);
+    for (_, inbox) in &stage.workers {
+        inbox.load().unwrap().beat(0);
+    }
+    stage.workers[0].1.load().unwrap().set_open(3);
+    let _clients: Vec<_> = (0..5).map(|name| stage.connect(name)).collect();
+    // Three for the second; then they are equal.
+    wait_until(|| stage.workers[1].1.load().unwrap().pending() >= 3);
+    let (first, second) = (stage.take(0, 1), stage.take(1, 4));
+    assert_eq!((first, second), (vec![3], vec![0, 1, 2, 4]));
+}
+
+#[test]
+fn a_worker_that_is_paused_gets_none_until_it_is_resumed() {
+    let stage = Stage::new(2);
+    let paused = stage.workers[0].0;
+    stage.primary.tune(paused, 1, true);
+    std::thread::sleep(Duration::from_millis(20));
+    let _clients: Vec<_> = (0..3).map(|name| stage.connect(name)).collect();
+    assert_eq!(stage.take(1, 3), [0, 1, 2]);
+    stage.primary.tune(paused, 1, false);
+    std::thread::sleep(Duration::from_millis(20));
+    let _more: Vec<_> = (3..5).map(|name| stage.connect(name)).collect();
+    assert_eq!((stage.take(0, 1).len(), stage.take(1, 1).len()), (1, 1));
 }

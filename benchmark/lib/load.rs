@@ -1,0 +1,134 @@
+//! The load generator's process: plain HTTP/1.1 over epoll, so that on a small machine the server gets the processors
+//! and not the client. Arguments: port, path, connections, keep-alive (0 or 1), seconds, seconds of warm-up. The
+//! result goes as JSON to stdout.
+//!
+//! Without keep-alive the request says `Connection: close`, and the next connection is opened after the server's FIN.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+
+struct Client {
+    stream: TcpStream,
+    sent_at: Instant,
+    answered: bool,
+}
+
+struct Load {
+    port: u16,
+    request: Vec<u8>,
+    keep_alive: bool,
+    epoll: Epoll,
+    latencies: Vec<Duration>,
+    errors: BTreeMap<String, u64>,
+    measuring: bool,
+}
+
+impl Load {
+    fn connect(&mut self, index: usize) -> Client {
+        // On the loopback a connect is done at once, or waits for room in the backlog.
+        let sent_at = Instant::now();
+        let mut stream = loop {
+            match TcpStream::connect(("127.0.0.1", self.port)) {
+                Ok(stream) => break stream,
+                Err(error) => self.failed(&error.kind().to_string()),
+            }
+        };
+        stream.set_nodelay(true).expect("a connected socket takes the option");
+        stream.write_all(&self.request).unwrap_or_else(|error| self.failed(&error.kind().to_string()));
+        stream.set_nonblocking(true).expect("a connected socket takes the option");
+        self.epoll
+            .add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))
+            .expect("epoll takes a socket");
+        Client { stream, sent_at, answered: false }
+    }
+
+    fn failed(&mut self, kind: &str) {
+        if self.measuring {
+            *self.errors.entry(kind.to_owned()).or_default() += 1;
+        }
+    }
+
+    fn answered(&mut self, sent_at: Instant) {
+        if self.measuring {
+            self.latencies.push(sent_at.elapsed());
+        }
+    }
+
+    /// Whether the connection is over.
+    fn read(&mut self, client: &mut Client, buffer: &mut [u8]) -> bool {
+        match client.stream.read(buffer) {
+            Ok(0) => {
+                if !client.answered {
+                    self.failed("cut");
+                }
+                true
+            }
+            Ok(length) => {
+                // The answers measured here are short: they come in one piece.
+                if !buffer[..length].starts_with(b"HTTP/1.1 200") {
+                    self.failed("status");
+                } else if !std::mem::replace(&mut client.answered, true) {
+                    self.answered(client.sent_at);
+                }
+                if self.keep_alive {
+                    (client.answered, client.sent_at) = (false, Instant::now());
+                    return client.stream.write_all(&self.request).is_err();
+                }
+                false
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+            Err(error) => {
+                self.failed(&error.kind().to_string());
+                true
+            }
+        }
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize| arguments[at].parse::<f64>().expect("a number");
+    let keep_alive = number(3) != 0.0;
+    let close = if keep_alive { "" } else { "Connection: close\r\n" };
+    let mut load = Load {
+        port: number(0) as u16,
+        request: format!("GET {} HTTP/1.1\r\nHost: localhost\r\n{close}\r\n", arguments[1]).into_bytes(),
+        keep_alive,
+        epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).expect("epoll"),
+        latencies: Vec::new(),
+        errors: BTreeMap::new(),
+        measuring: false,
+    };
+    let mut clients: Vec<_> = (0..number(2) as usize).map(|index| load.connect(index)).collect();
+    let (mut events, mut buffer) = ([EpollEvent::empty(); 64], [0; 65536]);
+    let begin = Instant::now();
+    let measured_from = begin + Duration::from_secs_f64(number(5));
+    let end = measured_from + Duration::from_secs_f64(number(4));
+    while Instant::now() < end {
+        load.measuring = Instant::now() >= measured_from;
+        let count = load.epoll.wait(&mut events, 100u8).unwrap_or(0);
+        for event in &events[..count] {
+            let index = event.data() as usize;
+            if load.read(&mut clients[index], &mut buffer) {
+                clients[index] = load.connect(index);
+            }
+        }
+    }
+    load.latencies.sort_unstable();
+    let at = |share: f64| load.latencies.get((load.latencies.len() as f64 * share) as usize);
+    let milliseconds = |share| at(share).map(|latency| latency.as_secs_f64() * 1000.0);
+    let result = serde_json::json!({
+        "requests": load.latencies.len(),
+        "perSecond": load.latencies.len() as f64 / number(4),
+        "p50": milliseconds(0.5),
+        "p99": milliseconds(0.99),
+        "errors": load.errors.values().sum::<u64>(),
+        "errorKinds": load.errors,
+        "workers": {},
+    });
+    let _ = writeln!(std::io::stdout(), "{result}");
+}

@@ -1,0 +1,11 @@
+// @ts-check
+'use strict';
+
+// The policies that Node has not; the same numbers as in src/binding/cluster/primary.rs.
+
+module.exports = Object.freeze({
+  SCHED_LEAST_CONN: 3,
+  SCHED_LEAST_LOAD: 4,
+  SCHED_STICKY: 5,
+  SCHED_REUSEPORT: 6,
+});

@@ -1,0 +1,155 @@
+//! In a worker: the connections it adopts, and what it tells of its load.
+
+use std::cell::{Cell, RefCell};
+use std::os::fd::{IntoRawFd, RawFd};
+use std::rc::{Rc, Weak};
+
+use napi_derive::napi;
+use nix::errno::Errno;
+
+use super::{Engine, Kind, State};
+use crate::cluster::load::{HEARTBEAT_INTERVAL, Meter};
+use crate::cluster::worker::{Inbox, Received};
+use crate::sys::fd::take;
+use crate::sys::orphan;
+use crate::sys::uv::{Poll, Timer};
+
+/// Connections adopted in one turn of the loop, before what else is ready gets its turn.
+const ADOPT_BATCH: usize = 64;
+
+pub(super) struct WorkerSide {
+    // Closed before `inbox`, whose descriptor it watches.
+    poll: Poll,
+    _heartbeat: Timer,
+    inbox: RefCell<Inbox>,
+    meter: RefCell<Meter>,
+    /// Connections of its servers that are open.
+    open: Cell<u32>,
+}
+
+impl WorkerSide {
+    fn new(state: &Rc<State>, inbox: Inbox) -> Result<Rc<Self>, Errno> {
+        let weak = Rc::downgrade(state);
+        let poll = Poll::new(state.uv_loop, inbox.fd(), move |_| on_worker_ready(&weak))?;
+        poll.watch(true, false)?;
+        // A listening server keeps the worker alive by a timer of Node's own.
+        poll.set_ref(false);
+        // Known from the first connection on.
+        inbox.load().inspect(|load| load.beat(0));
+        let weak = Rc::downgrade(state);
+        let heartbeat = Timer::start(state.uv_loop, HEARTBEAT_INTERVAL, move || on_heartbeat(&weak))?;
+        Ok(Rc::new(Self {
+            poll,
+            _heartbeat: heartbeat,
+            inbox: RefCell::new(inbox),
+            meter: RefCell::default(),
+            open: Cell::default(),
+        }))
+    }
+
+    /// Watches for room in the socket while something waits for it.
+    fn update_watch(&self) {
+        let _ = self.poll.watch(true, self.inbox.borrow().has_unsent());
+    }
+}
+
+fn on_heartbeat(state: &Weak<State>) {
+    let Some(state) = state.upgrade() else { return };
+    if let Some(side) = &*state.cluster.worker.borrow() {
+        let (time, waited) = state.uv_loop.times();
+        let utilisation = side.meter.borrow_mut().measure(time, waited);
+        if let Some(load) = side.inbox.borrow().load() {
+            load.set_open(side.open.get());
+            load.beat(utilisation);
+        }
+    }
+}
+
+fn on_worker_ready(state: &Weak<State>) {
+    let Some(state) = state.upgrade() else { return };
+    let side = || state.cluster.worker.borrow().clone();
+    if let Some(side) = side()
+        && side.inbox.borrow().has_unsent()
+    {
+        side.inbox.borrow_mut().flush();
+        side.update_watch();
+    }
+    for _ in 0..ADOPT_BATCH {
+        // Looked up each time: what runs on a connection may end this side.
+        let Some(side) = side() else { return };
+        let received = side.inbox.borrow().receive();
+        match received {
+            Received::Connection(packet, connection) => {
+                let fd = connection.into_raw_fd();
+                state.emit(Kind::HandoffConnection, packet.token, fd, packet.listener as i32);
+            }
+            Received::Empty => return,
+            Received::Closed => {
+                state.cluster.worker.take();
+                return;
+            }
+        }
+    }
+}
+
+#[napi]
+impl Engine {
+    /// In a worker: takes over the inherited hand-off socket; 0 or a negative errno.
+    #[napi]
+    pub fn handoff_open(&self, fd: i32, inode: f64) -> i32 {
+        match Inbox::open(fd, inode as u64).and_then(|inbox| WorkerSide::new(&self.state, inbox)) {
+            Ok(side) => {
+                self.state.cluster.worker.replace(Some(side));
+                0
+            }
+            Err(errno) => -(errno as i32),
+        }
+    }
+
+    fn with_inbox(&self, call: impl FnOnce(&mut Inbox)) -> bool {
+        let side = self.state.cluster.worker.borrow().clone();
+        let Some(side) = side else { return false };
+        call(&mut side.inbox.borrow_mut());
+        if side.inbox.borrow().has_unsent() {
+            side.update_watch();
+        }
+        true
+    }
+
+    /// In a worker: the server of `token` takes connections from now on.
+    #[napi]
+    pub fn handoff_ready(&self, token: u32) {
+        self.with_inbox(|inbox| inbox.ready(token));
+    }
+
+    /// In a worker: ends it soon after its primary, even if its event loop is blocked; 0 or a negative errno.
+    #[napi]
+    pub fn end_with_parent(&self) -> i32 {
+        orphan::end_with_parent().map_or_else(|errno| -(errno as i32), |()| 0)
+    }
+
+    /// In a worker that was told to go: it may take its time, whatever becomes of the primary.
+    #[napi]
+    pub fn outlive_parent(&self) {
+        orphan::outlive_parent();
+    }
+
+    /// In a worker: so many connections of its servers are open.
+    #[napi]
+    pub fn handoff_open_count(&self, count: u32) {
+        if let Some(side) = &*self.state.cluster.worker.borrow() {
+            side.open.set(count);
+            if let Some(load) = side.inbox.borrow().load() {
+                load.set_open(count);
+            }
+        }
+    }
+
+    /// In a worker: gives back a connection, for another; no more come for `token` until it is ready again.
+    #[napi]
+    pub fn handoff_refuse(&self, token: u32, fd: i32, listener: u32) {
+        if let Ok(connection) = take(fd as RawFd) {
+            self.with_inbox(|inbox| inbox.refuse(token, listener, connection));
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The accept thread: owns every listener and the primary's end of every hand-off socket.
+//!
+//! It waits in epoll only. A listener is watched while some worker of it can take a connection; otherwise
+//! connections stay in the kernel's backlog. A connection once accepted is delivered or waits here in order.
+
+mod pauses;
+mod serving;
+mod workers;
+
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
+use nix::sys::eventfd::EventFd;
+
+use self::workers::Worker;
+use super::load;
+use super::primary::{Command, Events, ListenerId, WorkerId};
+use super::schedule::{Candidate, Policy, Rotation};
+use crate::sys::thread::schedule_in_batches;
+
+const EVENTS_PER_TURN: usize = 64;
+/// How long accepting pauses when the process or the machine lacks descriptors or memory.
+const RESOURCE_PAUSE: Duration = Duration::from_millis(20);
+/// How long a worker that refused a connection over the message channel is left alone.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(10);
+
+const WAKE: u64 = 0;
+const LISTENER: u64 = 1 << 32;
+const HANDOFF: u64 = 2 << 32;
+const PROCESS: u64 = 3 << 32;
+
+/// How a worker of one listener gets its connections, and whether it can take one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Over its hand-off socket; `ready` from its `Ready` until it refuses one.
+    Handoff { token: u32, ready: bool },
+    /// Over the message channel, one at a time; `busy` until that is answered.
+    Message { busy: bool, paused_until: Option<Instant> },
+}
+
+#[derive(Debug)]
+struct Member {
+    worker: WorkerId,
+    way: Way,
+    /// Under `Sticky`: connections of its own clients, for which its socket has no room.
+    queue: VecDeque<OwnedFd>,
+}
+
+impl Member {
+    /// Connections meant for it that are not in its hand-off socket.
+    fn reserved(&self) -> u64 {
+        self.queue.len() as u64 + u64::from(matches!(self.way, Way::Message { busy: true, .. }))
+    }
+}
+
+#[derive(Debug)]
+struct Listener {
+    socket: OwnedFd,
+    events: Events,
+    policy: Policy,
+    members: Vec<Member>,
+    rotation: Rotation,
+    /// Accepted, and given back by a worker or never taken by it; the oldest first.
+    waiting: VecDeque<OwnedFd>,
+    watched: bool,
+    /// Accepting pauses until then.
+    paused_until: Option<Instant>,
+    /// Set while accepting fails, so that it is told once.
+    failing: bool,
+}
+
+/// The state of the accept thread.
+pub(super) struct Acceptor {
+    epoll: Arc<Epoll>,
+    commands: Receiver<Command>,
+    wake: Arc<EventFd>,
+    listeners: HashMap<ListenerId, Listener>,
+    workers: HashMap<WorkerId, Worker>,
+    /// When the first of all pauses ends.
+    pause_end: Option<Instant>,
+    /// When workers with connections to take are looked at; `None` while there is no such worker.
+    progress_check: Option<Instant>,
+    /// The time of this turn, as `load::now` has it.
+    now: u64,
+    /// When workers ended soon after their start.
+    crashes: Vec<u64>,
+    /// Reused from one choice to the next.
+    candidates: Vec<Candidate>,
+}
+
+impl Acceptor {
+    pub(super) fn new(
+        epoll: Arc<Epoll>,
+        commands: Receiver<Command>,
+        wake: Arc<EventFd>,
+    ) -> Result<Self, Errno> {
+        epoll.add(wake.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
+        let (listeners, workers) = (HashMap::new(), HashMap::new());
+        Ok(Self {
+            epoll,
+            commands,
+            wake,
+            listeners,
+            workers,
+            pause_end: None,
+            progress_check: None,
+            now: load::now(),
+            crashes: Vec::new(),
+            candidates: Vec::new(),
+        })
+    }
+
+    pub(super) fn run(mut self) {
+        // Not to push a worker off its processor for every single connection: on a busy machine they are taken in
+        // batches, for half the processor time and a quarter of the switches. An idle machine serves it at once.
+        schedule_in_batches();
+        let mut ready = [EpollEvent::empty(); EVENTS_PER_TURN];
+        loop {
+            let count = self.epoll.wait(&mut ready, self.timeout()).unwrap_or(0);
+            self.now = load::now();
+            // First, whatever woke this turn: what a worker says may rest on a command sent before it.
+            if ready[..count].iter().any(|event| event.data() == WAKE) {
+                let _ = self.wake.read();
+            }
+            self.execute_all();
+            for event in &ready[..count] {
+                let id = event.data() as u32;
+                match event.data() & !u64::from(u32::MAX) {
+                    LISTENER => self.accept_from(id),
+                    HANDOFF => self.hear(id, event.events()),
+                    PROCESS => self.worker_ended(id),
+                    _ => {}
+                }
+            }
+            self.end_pauses();
+            self.check_progress();
+        }
+    }
+
+    fn execute_all(&mut self) {
+        while let Ok(command) = self.commands.try_recv() {
+            self.execute(command);
+        }
+    }
+
+    fn execute(&mut self, command: Command) {
+        match command {
+            Command::Listen { listener, socket, policy, events } => {
+                self.add_listener(listener, socket, policy, events);
+            }
+            Command::Close { listener } => {
+                if let Some(listener) = self.listeners.remove(&listener) {
+                    let _ = self.epoll.delete(&listener.socket);
+                }
+            }
+            Command::AddWorker { worker, channel, load } => self.add_worker(worker, channel, load),
+            Command::WatchWorker { worker, process } => {
+                if let Some(entry) = self.workers.get_mut(&worker) {
+                    let event = EpollEvent::new(EpollFlags::EPOLLIN, PROCESS | u64::from(worker));
+                    let _ = self.epoll.add(&process, event);
+                    entry.process = Some(process);
+                }
+            }
+            Command::RemoveWorker { worker, crashed } => self.remove_worker(worker, crashed),
+            Command::TakeBack { worker } => self.take_back(worker),
+            Command::Tune { worker, weight, paused } => self.tune(worker, weight, paused),
+            Command::Join { listener, worker, token } => self.join(listener, worker, token),
+            Command::Leave { listener, worker } => self.leave(listener, worker),
+            Command::Free { listener, worker } => self.answer(listener, worker, None),
+            Command::Refused { listener, worker, connection } => {
+                self.answer(listener, worker, Some(connection))
+            }
+        }
+    }
+
+    fn add_listener(&mut self, id: ListenerId, socket: OwnedFd, policy: Policy, events: Events) {
+        let _ = self.epoll.add(&socket, EpollEvent::new(EpollFlags::empty(), LISTENER | u64::from(id)));
+        let listener = Listener {
+            socket,
+            events,
+            policy,
+            members: Vec::new(),
+            rotation: Rotation::default(),
+            waiting: VecDeque::new(),
+            watched: false,
+            paused_until: None,
+            failing: false,
+        };
+        self.listeners.insert(id, listener);
+    }
+
+    fn join(&mut self, id: ListenerId, worker: WorkerId, token: Option<u32>) {
+        let Some(listener) = self.listeners.get_mut(&id) else { return };
+        let way = match token {
+            Some(token) => Way::Handoff { token, ready: false },
+            None => Way::Message { busy: false, paused_until: None },
+        };
+        listener.members.push(Member { worker, way, queue: VecDeque::new() });
+        self.serve(id);
+    }
+
+    fn leave(&mut self, id: ListenerId, worker: WorkerId) {
+        let Some(listener) = self.listeners.get_mut(&id) else { return };
+        if let Some(index) = listener.members.iter().position(|member| member.worker == worker) {
+            let member = listener.members.remove(index);
+            listener.rotation.removed(index);
+            for connection in member.queue.into_iter().rev() {
+                listener.waiting.push_front(connection);
+            }
+        }
+        self.serve(id);
+    }
+
+    /// A worker has answered for a connection it got over the message channel.
+    fn answer(&mut self, id: ListenerId, worker: WorkerId, refused: Option<OwnedFd>) {
+        let Some(listener) = self.listeners.get_mut(&id) else { return };
+        let paused_until = refused.is_some().then(|| Instant::now() + REFUSAL_PAUSE);
+        for member in &mut listener.members {
+            if let (true, Way::Message { .. }) = (member.worker == worker, member.way) {
+                member.way = Way::Message { busy: false, paused_until };
+            }
+        }
+        listener.waiting.extend(refused);
+        self.pause(paused_until);
+        self.serve(id);
+    }
+}

@@ -1,0 +1,183 @@
+//! From accepting a connection to the worker that gets it.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
+
+use nix::errno::Errno;
+use nix::sys::epoll::{EpollEvent, EpollFlags};
+
+use super::workers::Worker;
+use super::{Acceptor, HANDOFF, LISTENER, Member, RESOURCE_PAUSE, Way};
+use crate::cluster::client::client_of;
+use crate::cluster::packet::{Kind, Packet};
+use crate::cluster::primary::{Event, ListenerId};
+use crate::cluster::schedule::{Candidate, Policy, Rotation, choose};
+use crate::sys::{scm, socket};
+
+/// Connections taken from one listener before the others get their turn.
+const ACCEPT_BATCH: usize = 64;
+/// Connections that wait for one worker, beyond what its socket holds, because their clients are its own.
+const MAX_QUEUED: usize = 256;
+
+impl Acceptor {
+    /// Gives away what waits, then watches the listener if somebody could take more.
+    pub(super) fn serve(&mut self, id: ListenerId) {
+        loop {
+            let can_take = self.pick(id, None).is_some();
+            let Some(listener) = self.listeners.get_mut(&id) else { return };
+            if can_take && let Some(connection) = listener.waiting.pop_front() {
+                if let Err(connection) = self.give(id, connection)
+                    && let Some(listener) = self.listeners.get_mut(&id)
+                {
+                    listener.waiting.push_front(connection);
+                }
+                continue;
+            }
+            if can_take != listener.watched {
+                listener.watched = can_take;
+                let interest = if can_take { EpollFlags::EPOLLIN } else { EpollFlags::empty() };
+                let mut event = EpollEvent::new(interest, LISTENER | u64::from(id));
+                let _ = self.epoll.modify(&listener.socket, &mut event);
+            }
+            return;
+        }
+    }
+
+    pub(super) fn accept_from(&mut self, id: ListenerId) {
+        for _ in 0..ACCEPT_BATCH {
+            if self.pick(id, None).is_none() {
+                break;
+            }
+            let Some(listener) = self.listeners.get_mut(&id) else { return };
+            match socket::accept(listener.socket.as_fd()) {
+                Ok(connection) => {
+                    listener.failing = false;
+                    if let Err(connection) = self.give(id, connection)
+                        && let Some(listener) = self.listeners.get_mut(&id)
+                    {
+                        listener.waiting.push_back(connection);
+                        break;
+                    }
+                }
+                Err(Errno::EAGAIN) => return,
+                Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM)) => {
+                    if !std::mem::replace(&mut listener.failing, true) {
+                        listener.events.send(Event::AcceptFailed { listener: id, errno });
+                    }
+                    self.pause_listener(id);
+                    break;
+                }
+                // Closed by its JavaScript thread, whose command to forget it is on its way.
+                Err(Errno::EINVAL | Errno::ENOTSOCK | Errno::EBADF | Errno::EOPNOTSUPP) => return,
+                // The error of one connection that has gone already, as accept(2) says.
+                Err(_) => {}
+            }
+        }
+        self.serve(id);
+    }
+
+    /// Chooses who gets the next connection of a listener, without giving it the turn.
+    fn pick(&mut self, id: ListenerId, client: Option<u64>) -> Option<(usize, Rotation)> {
+        let listener = self.listeners.get(&id)?;
+        if listener.paused_until.is_some() {
+            return None;
+        }
+        let (now, policy) = (self.now, listener.policy);
+        let workers = &self.workers;
+        self.candidates.clear();
+        self.candidates.extend(listener.members.iter().map(|member| match workers.get(&member.worker) {
+            Some(worker) => worker.candidate(member, policy, now),
+            None => {
+                Candidate { can_take: false, is_sound: false, weight: 1, connections: 0, load: 0, slot: 0 }
+            }
+        }));
+        choose(policy, listener.rotation, &self.candidates, client)
+    }
+
+    /// Gives a connection to whom the policy says, or back if nobody can take it now.
+    fn give(&mut self, id: ListenerId, connection: OwnedFd) -> Result<(), OwnedFd> {
+        let is_sticky = self.listeners.get(&id).is_some_and(|listener| listener.policy == Policy::Sticky);
+        let client = if is_sticky { client_of(&connection) } else { None };
+        match self.pick(id, client) {
+            Some(pick) => self.deliver(id, pick, connection),
+            None => Err(connection),
+        }
+    }
+
+    /// Gives a connection to the worker chosen; gives it back if that one's socket turns out to be full.
+    fn deliver(
+        &mut self,
+        id: ListenerId,
+        (index, rotation): (usize, Rotation),
+        connection: OwnedFd,
+    ) -> Result<(), OwnedFd> {
+        let Some(listener) = self.listeners.get_mut(&id) else { return Ok(()) };
+        let Some(member) = listener.members.get_mut(index) else { return Err(connection) };
+        let Some(worker) = self.workers.get_mut(&member.worker) else { return Err(connection) };
+        match &mut member.way {
+            Way::Handoff { .. } if worker.full || !member.queue.is_empty() => {
+                member.queue.push_back(connection);
+                listener.rotation = rotation;
+            }
+            Way::Handoff { token, .. } => {
+                let packet = Packet { kind: Kind::Connection, token: *token, listener: id };
+                match scm::send(worker.channel.ours.as_fd(), &packet.encode(), Some(connection.as_fd())) {
+                    Ok(_) => {
+                        listener.rotation = rotation;
+                        worker.sent();
+                        self.expect_progress();
+                    }
+                    Err(Errno::EAGAIN) => {
+                        worker.full = true;
+                        let interest = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT;
+                        let mut event = EpollEvent::new(interest, HANDOFF | u64::from(member.worker));
+                        let _ = self.epoll.modify(&worker.channel.ours, &mut event);
+                        return Err(connection);
+                    }
+                    // Out of memory, or too many descriptors of this user are under way.
+                    Err(_) => {
+                        self.pause_listener(id);
+                        return Err(connection);
+                    }
+                }
+            }
+            Way::Message { busy, .. } => {
+                *busy = true;
+                listener.rotation = rotation;
+                listener.events.send(Event::Connection { listener: id, worker: member.worker, connection });
+            }
+        }
+        Ok(())
+    }
+
+    fn pause_listener(&mut self, id: ListenerId) {
+        let until = Some(Instant::now() + RESOURCE_PAUSE);
+        if let Some(listener) = self.listeners.get_mut(&id) {
+            listener.paused_until = until;
+        }
+        self.pause(until);
+    }
+}
+
+impl Worker {
+    /// What the choice goes by.
+    fn candidate(&self, member: &Member, policy: Policy, now: u64) -> Candidate {
+        let has_way = match member.way {
+            // Under Sticky those wait that are its own.
+            Way::Handoff { ready, .. } if policy == Policy::Sticky => {
+                ready && member.queue.len() < MAX_QUEUED
+            }
+            Way::Handoff { ready, .. } => ready && !self.full,
+            Way::Message { busy, paused_until } => !busy && paused_until.is_none(),
+        };
+        let load = self.load.at(now);
+        Candidate {
+            can_take: has_way && !self.ended && !self.paused,
+            is_sound: !load.is_hung() && self.on_trial_until <= now,
+            weight: self.weight,
+            connections: load.open + load.pending + member.reserved(),
+            load: self.estimated_load(load),
+            slot: self.slot,
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! What is known of how busy a worker is: a page of memory shared by the primary and that worker.
+//!
+//! The worker writes the first cache line, from its event loop; the accept thread writes one word of the second.
+//! Each word has one writer, so nothing here locks or retries.
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nix::errno::Errno;
+use nix::time::{ClockId, clock_gettime};
+
+use crate::sys::shm::Page;
+
+/// How often a worker tells that its event loop turns, in milliseconds.
+pub const HEARTBEAT_INTERVAL: u64 = 100;
+/// A worker that has not told for so long hangs.
+const HUNG_AFTER: u64 = 1000;
+/// Utilisation of an event loop that never waits.
+pub const FULLY_USED: u32 = 1000;
+
+// The worker's line.
+const TAKEN: usize = 0;
+const REFUSED: usize = 1;
+const OPEN: usize = 2;
+const UTILISATION: usize = 3;
+const HEARTBEAT: usize = 4;
+// The accept thread's line.
+const SENT: usize = 8;
+
+/// Milliseconds on the clock that all processes of the machine share.
+pub fn now() -> u64 {
+    clock_gettime(ClockId::CLOCK_MONOTONIC)
+        .map_or(0, |time| time.tv_sec() as u64 * 1000 + time.tv_nsec() as u64 / 1_000_000)
+}
+
+/// One moment of a worker's load.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Connections its servers have got.
+    pub adopted: u64,
+    /// Of those, the ones that are open.
+    pub open: u64,
+    /// Connections on their way to it.
+    pub pending: u64,
+    /// How much of its time its event loop does not wait, in thousandths.
+    pub utilisation: u32,
+    /// Milliseconds since its event loop turned; `None` before it has told for the first time.
+    pub silent_for: Option<u64>,
+}
+
+impl Snapshot {
+    /// Its event loop has not turned for long, or the whole process is stopped.
+    pub fn is_hung(&self) -> bool {
+        self.silent_for.is_some_and(|silent_for| silent_for >= HUNG_AFTER)
+    }
+}
+
+/// The load of one worker, from either side.
+#[derive(Debug)]
+pub struct Load(Page);
+
+impl Load {
+    /// Makes the load of a new worker, and the descriptor by which it opens it.
+    pub fn create() -> Result<(Self, OwnedFd), Errno> {
+        Page::create().map(|(page, fd)| (Self(page), fd))
+    }
+
+    /// In the worker: opens what the primary has made.
+    pub fn open(fd: &OwnedFd) -> Result<Self, Errno> {
+        Page::open(fd).map(Self)
+    }
+
+    fn word(&self, index: usize) -> &AtomicU64 {
+        &self.0.words()[index]
+    }
+
+    fn get(&self, index: usize) -> u64 {
+        self.word(index).load(Ordering::Relaxed)
+    }
+
+    /// Adds to a word that only the caller writes.
+    fn add(&self, index: usize, count: u64) {
+        self.word(index).store(self.get(index).wrapping_add(count), Ordering::Relaxed);
+    }
+
+    /// In the worker: a connection has come out of the socket.
+    pub fn taken(&self) {
+        self.add(TAKEN, 1);
+    }
+
+    /// In the worker: a connection has been given back.
+    pub fn refused(&self) {
+        self.add(REFUSED, 1);
+    }
+
+    /// In the worker: so many connections of its servers are open.
+    pub fn set_open(&self, count: u32) {
+        self.word(OPEN).store(u64::from(count), Ordering::Relaxed);
+    }
+
+    /// In the worker: its event loop turns, and was used that much, in thousandths.
+    pub fn beat(&self, utilisation: u32) {
+        self.word(UTILISATION).store(u64::from(utilisation), Ordering::Relaxed);
+        self.word(HEARTBEAT).store(now(), Ordering::Relaxed);
+    }
+
+    /// In the accept thread: a connection has been put into the socket.
+    pub fn sent(&self) {
+        self.add(SENT, 1);
+    }
+
+    /// In the accept thread: so many connections have been taken back out of the socket.
+    pub fn unsent(&self, count: u64) {
+        self.add(SENT, count.wrapping_neg());
+    }
+
+    /// When it last told that its event loop turns; 0 before the first time.
+    pub fn heartbeat(&self) -> u64 {
+        self.get(HEARTBEAT)
+    }
+
+    /// Connections on their way to it.
+    pub fn pending(&self) -> u64 {
+        // The worker may take one between the two reads; and one that cannot tell takes none.
+        if self.heartbeat() == 0 { 0 } else { self.get(SENT).saturating_sub(self.get(TAKEN)) }
+    }
+
+    /// The load at a time.
+    pub fn at(&self, now: u64) -> Snapshot {
+        let heartbeat = self.heartbeat();
+        let silent_for = (heartbeat != 0).then(|| now.saturating_sub(heartbeat));
+        let adopted = self.get(TAKEN).saturating_sub(self.get(REFUSED));
+        // What it told last is out of date once it is late: its loop is busy with one thing.
+        let is_late = silent_for.is_some_and(|silent_for| silent_for > 2 * HEARTBEAT_INTERVAL);
+        Snapshot {
+            adopted,
+            open: self.get(OPEN),
+            pending: self.pending(),
+            utilisation: if is_late { FULLY_USED } else { self.get(UTILISATION) as u32 },
+            silent_for,
+        }
+    }
+}
+
+/// How much of the time since the last call an event loop did not wait.
+#[derive(Debug, Default)]
+pub struct Meter {
+    last: Option<(u64, u64)>,
+    utilisation: u32,
+}
+
+impl Meter {
+    /// Takes the time and the time spent waiting so far, in nanoseconds; gives thousandths, smoothed by half.
+    pub fn measure(&mut self, time: u64, waited: u64) -> u32 {
+        if let Some((last_time, last_waited)) = self.last.replace((time, waited)) {
+            let passed = time.saturating_sub(last_time).max(1);
+            let waited = waited.saturating_sub(last_waited).min(passed);
+            let used = ((passed - waited) * u64::from(FULLY_USED) / passed) as u32;
+            self.utilisation = (self.utilisation + used) / 2;
+        }
+        self.utilisation
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_on_its_way_is_what_was_sent_less_what_was_taken_or_taken_back() {
+        let (ours, fd) = Load::create().unwrap();
+        let theirs = Load::open(&fd).unwrap();
+        theirs.beat(0);
+        (0..5).for_each(|_| ours.sent());
+        theirs.taken();
+        theirs.taken();
+        theirs.refused();
+        theirs.set_open(1);
+        ours.unsent(2);
+        let load = ours.at(now());
+        assert_eq!((load.adopted, load.open, load.pending), (1, 1, 1));
+    }
+
+    #[test]
+    fn a_worker_hangs_when_it_has_told_once_and_then_not_for_long() {
+        let (load, _fd) = Load::create().unwrap();
+        assert!(!load.at(u64::MAX).is_hung());
+        load.beat(300);
+        let beat = load.heartbeat();
+        assert!(!load.at(beat + 999).is_hung());
+        assert!(load.at(beat + 1000).is_hung());
+        assert_eq!(load.at(beat + 200).utilisation, 300);
+        assert_eq!(load.at(beat + 201).utilisation, FULLY_USED);
+    }
+
+    #[test]
+    fn utilisation_is_the_time_not_waited() {
+        let mut meter = Meter::default();
+        assert_eq!(meter.measure(1000, 0), 0);
+        assert_eq!(meter.measure(2000, 0), 500);
+        assert_eq!(meter.measure(3000, 0), 750);
+        for turn in 4..30 {
+            meter.measure(turn * 1000, (turn - 3) * 500);
+        }
+        assert_eq!(meter.utilisation, 500);
+        assert!(meter.measure(30_000, 1_000_000) <= 250);
+    }
+}
