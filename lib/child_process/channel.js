@@ -19,6 +19,9 @@ const { PEER_PREFIX, Peer } = require('./peer');
 const { Wire } = require('./wire');
 const { arrayIncludes, arrayPush, stringStartsWith } = require('../untampered');
 
+// As it was when rcluster was loaded: a program may replace it later.
+const { defineProperty } = Object;
+
 const { apply } = Reflect;
 
 const messageTypes = ['string', 'object', 'number', 'boolean'];
@@ -575,18 +578,22 @@ function takeOverChannel(fd, serializationMode, born) {
 /** What Node has not. @param {Ipc} ipc */
 function defineExtras({ child, control, peer, wire }) {
   const { requests } = peer;
-  const methods = {
-    request: (/** @type {any} */ message, /** @type {any} */ options) => requests.request(message, options),
-    onRequest: (/** @type {any} */ handler) => requests.onRequest(handler),
-    messages: (/** @type {any} */ options) => messages(child, wire, options),
+  /** @param {any} object @param {string} name @param {any} value */
+  const define = (object, name, value) => {
+    defineProperty(
+      object,
+      name,
+      /** @type {any} */ ({ __proto__: null, value, configurable: true, writable: true }),
+    );
   };
-  for (const [name, value] of Object.entries(methods)) {
-    Object.defineProperty(child, name, { value, configurable: true, writable: true });
-  }
-  Object.defineProperties(control, {
-    transport: { get: () => peer.transport, configurable: true },
-    setLimits: { value: wire.setLimits.bind(wire), configurable: true },
-  });
+  define(child, 'request', (/** @type {any} */ message, /** @type {any} */ options) =>
+    requests.request(message, options),
+  );
+  define(child, 'onRequest', (/** @type {any} */ handler) => requests.onRequest(handler));
+  define(child, 'messages', (/** @type {any} */ options) => messages(child, wire, options));
+  define(control, 'setLimits', (/** @type {any} */ limits) => wire.setLimits(limits));
+  const transport = { __proto__: null, get: () => peer.transport, configurable: true };
+  defineProperty(control, 'transport', /** @type {any} */ (transport));
 }
 
 module.exports = { setupChannel, takeOverChannel };

@@ -222,6 +222,9 @@ class Requests {
 
   /** The channel is over. */
   close() {
+    this.early.length = 0;
+    this.waiting.length = 0;
+    if (this.pending.size === 0 && this.receipts.size === 0) return;
     const { isKnown } = this.ipc.peer;
     const error = codedError(isKnown ? 'ERR_IPC_CHANNEL_CLOSED' : 'ERR_RCLUSTER_PEER');
     for (const { release, reject } of this.pending.values()) {
@@ -230,8 +233,6 @@ class Requests {
     }
     for (const callback of this.receipts.values()) process.nextTick(callback, error);
     this.receipts.clear();
-    this.early.length = 0;
-    this.waiting.length = 0;
   }
 }
 
