@@ -51,3 +51,15 @@ export function spawnLimit(concurrency, seconds) {
     posix_spawn: async () => JSON.parse(await runProgram(program, [concurrency, seconds].map(String))),
   };
 }
+
+/**
+ * The limits of messages as two more sides: a socket pair and the ring, without Node.
+ * @param {number} seconds
+ */
+export function ipcLimits(seconds) {
+  execFileSync('cargo', ['build', '--quiet', '--release', '--example', 'ipc_limit'], { cwd: root });
+  const target = process.env.CARGO_TARGET_DIR ?? `${root}/target`;
+  const run = async (kind) =>
+    JSON.parse(await runProgram(`${target}/release/examples/ipc_limit`, [kind, String(seconds)]));
+  return { 'bare socket': () => run('socket'), 'bare ring': () => run('ring') };
+}
