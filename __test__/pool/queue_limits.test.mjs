@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 
 import { both, gate, poolOf, settle } from './both.mjs';
 
-describe.each(both)('%s', (_name, Pool) => {
+describe.each(both)('%s', (name, Pool) => {
   test('maxQueue', async () => {
     const { shared, open } = gate();
     const pool = poolOf(Pool, { minThreads: 1, maxThreads: 1, maxQueue: 2 });
@@ -17,7 +17,8 @@ describe.each(both)('%s', (_name, Pool) => {
     expect(await pool.run(1)).toBe(1);
   });
 
-  test('no queue at all', async () => {
+  // Piscina refuses the task but runs it all the same, and now and then throws when its answer comes.
+  test.skipIf(name === 'piscina')('no queue at all', async () => {
     const { shared, open } = gate();
     const pool = poolOf(Pool, { minThreads: 1, maxThreads: 1, maxQueue: 0 });
     const busy = pool.run(shared, { name: 'wait' });
