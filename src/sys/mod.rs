@@ -16,6 +16,7 @@ pub mod shared;
 pub mod shm;
 mod signals;
 pub mod socket;
+mod symbols;
 pub mod thread;
 pub mod uv;
 pub mod wake;

@@ -3,28 +3,17 @@
 //! Node-API calls this a callback scope. The functions are looked up in the running program, because the
 //! safe wrappers the rest of the crate uses do not cover them. Runs on the environment's own thread only.
 
-use std::ffi::{CStr, c_void};
+use std::ffi::c_void;
 use std::ptr;
 use std::sync::OnceLock;
 
 use super::ring_memory::Part;
+use super::symbols::symbols;
 
 /// `napi_env`, `napi_value`, `napi_async_context` and `napi_callback_scope`: all opaque pointers.
 type Opaque = *mut c_void;
 
 type Finalizer = unsafe extern "C" fn(Opaque, Opaque, Opaque);
-
-macro_rules! symbols {
-    ($($field:ident = $name:literal : $type:ty;)*) => {
-        struct Symbols { $($field: $type,)* }
-        impl Symbols {
-            fn load() -> Option<Self> {
-                // SAFETY: the types repeat js_native_api.h and node_api.h, which are ABI stable.
-                Some(Self { $($field: unsafe { std::mem::transmute::<*mut c_void, $type>(lookup($name)?) },)* })
-            }
-        }
-    };
-}
 
 symbols! {
     async_init = c"napi_async_init": unsafe extern "C" fn(Opaque, Opaque, Opaque, *mut Opaque) -> i32;
@@ -40,13 +29,6 @@ symbols! {
 
 const NAPI_OK: i32 = 0;
 const NAPI_PENDING_EXCEPTION: i32 = 10;
-
-/// Looks `name` up among the symbols the running program exports.
-pub(super) fn lookup(name: &CStr) -> Option<*mut c_void> {
-    // SAFETY: `name` is a C string; RTLD_DEFAULT searches what is loaded already.
-    let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    (!symbol.is_null()).then_some(symbol)
-}
 
 fn symbols() -> Option<&'static Symbols> {
     static SYMBOLS: OnceLock<Option<Symbols>> = OnceLock::new();

@@ -7,7 +7,8 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI32;
 
-use super::node::{Handle, lookup};
+use super::node::Handle;
+use super::symbols::lookup;
 
 type Finalize = unsafe extern "C" fn(*mut c_void, *mut c_void, *mut c_void);
 type CreateExternal =

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use nix::errno::Errno;
 
-use super::node::lookup;
+use super::symbols::symbols;
 
 const UV_CHECK: c_int = 2;
 const UV_POLL: c_int = 8;
@@ -23,18 +23,6 @@ const UV_DISCONNECT: c_int = 4;
 
 type PollCallback = unsafe extern "C" fn(*mut c_void, c_int, c_int);
 type HandleCallback = unsafe extern "C" fn(*mut c_void);
-
-macro_rules! symbols {
-    ($($field:ident = $name:literal : $type:ty;)*) => {
-        struct Symbols { $($field: $type,)* }
-        impl Symbols {
-            fn load() -> Option<Self> {
-                // SAFETY: the types repeat uv.h, whose ABI is stable within libuv 1.x.
-                Some(Self { $($field: unsafe { std::mem::transmute::<*mut c_void, $type>(lookup($name)?) },)* })
-            }
-        }
-    };
-}
 
 symbols! {
     handle_size = c"uv_handle_size": unsafe extern "C" fn(c_int) -> usize;
