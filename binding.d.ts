@@ -138,6 +138,25 @@ export declare class Engine {
   channelFd(id: number): number
   /** Closes a channel; what is queued is lost. */
   channelClose(id: number): void
+  /** Sets an ArrayBuffer aside for a result of its size; it must not be touched until `poolResult` gives it back. */
+  poolOffer(buffer: ArrayBuffer): void
+  /** Takes back what was set aside for results and is still free. */
+  poolWithdrawOffers(): void
+  /** Copies the bytes of a task where its thread wants them. False where it does not, or not so many. */
+  poolFill(pool: number, thread: number, task: number, bytes: Uint8Array): boolean
+  /** In a thread: how many bytes a task has whose owner still has them. */
+  poolPromised(slot: number): number
+  /** In a thread: says where it wants the bytes of a task. */
+  poolWant(task: number, buffer: ArrayBuffer): void
+  /** In a thread: the ArrayBuffer with the bytes of a task, once they are there. */
+  poolLanded(task: number): ArrayBuffer | null
+  /** In a thread: gives up on the bytes of a task. */
+  poolForget(task: number): void
+  /**
+   * In a thread: copies a result into memory that the pool's owner has set aside. False where there is none of
+   * its size. `runTime` is in microseconds, negative: not counted.
+   */
+  poolDoneBig(slot: number, task: number, kind: number, bytes: Uint8Array, runTime: number): boolean
   /** Makes a pool; returns its number, or a negative errno. */
   poolOpen(): number
   /** Forgets a pool, whose threads have been removed. */
@@ -158,7 +177,7 @@ export declare class Engine {
   /** Reads completions: numbers into the cells, the JSON payloads among them as one array. */
   poolCompletions(): string | null
   /** The payload of one completion last read, of those that are no JSON. */
-  poolResult(index: number, isText: boolean): string | Buffer | null
+  poolResult(index: number, isText: boolean): string | Buffer | ArrayBuffer | null
   /** Gives a name to a number by which tasks say what runs them; the names of a pool count from 0. */
   poolAddHandler(pool: number, name: string): number
   /** Makes a place for a thread; returns its number in the pool. */
@@ -173,8 +192,8 @@ export declare class Engine {
   poolCancel(pool: number, task: number): number
   /** Takes up to `count` tasks out of the queue. */
   poolWithdraw(pool: number, count: number): Array<number>
-  /** A thread that would begin a task at once, else -1. */
-  poolIdleThread(pool: number): number
+  /** A thread that would begin a task at once, as it has fewer than `limit` under way; else -1. */
+  poolFreeThread(pool: number, limit: number): number
   /** Tells a thread that what it asked for is there. */
   poolWake(pool: number, thread: number): void
   /** How many tasks a thread has to finish. */

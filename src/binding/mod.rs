@@ -90,7 +90,7 @@ impl State {
         self.children.take();
         self.channels.close();
         self.cluster.close();
-        self.pools.close();
+        self.pools.close(Handle::new(self.env.raw().cast()));
     }
 }
 
