@@ -71,6 +71,12 @@ export declare class Engine {
   liveUsage(pid: number): Array<number>
   /** This process's own peak memory in KiB: what `lastUsage` gives as peak of any child is never below it. */
   ownPeak(): number
+  /** Takes the lock at `path`: a descriptor that the caller closes to give it back, or a negative errno. */
+  lockFile(path: string): number
+  /** Who is at the other end of a Unix socket; null where the kernel does not say. */
+  peerOf(fd: number): Peer | null
+  /** Sends a message to systemd's socket at `address`; 0 or a negative errno. */
+  notifySystemd(address: string, message: string): number
   /**
    * Makes a message channel of a stream socket, whose descriptor it owns from now on; returns its id, or a
    * negative errno. Starts referenced.
@@ -243,6 +249,34 @@ export declare class Engine {
   constructor(sink: (kind: number, id: number, a: number, b: number) => void)
 }
 
+/** Moves what workers print. It ends with the object, or by `finish`. */
+export declare class LogPump {
+  /** Starts the thread; `format` is `plain`, `prefix` or `json`, `time` whether a prefix begins with the time. */
+  constructor(format: string, time: boolean)
+  /** A descriptor for a process, of the place `worker`, to print to, which the caller closes; or a negative errno. */
+  open(worker: number, process: number, streamNumber: number): number
+  /** Has what goes to a stream appended to this file from now on; 0 or a negative errno. */
+  setTarget(streamNumber: number, path: string): number
+  /** Prints in the supervisor's name. */
+  print(streamNumber: number, text: string): void
+  /** What was printed from number `from` on, as far as it is kept; 0 for all of it. */
+  since(from: number): LogBatch
+  /** The end of what a process printed to stderr. */
+  tail(process: number): Buffer
+  /** How many bytes could not be written. */
+  get dropped(): number
+  /** Moves what was printed so far and ends the thread; false if that takes longer than `milliseconds`. */
+  finish(milliseconds: number): boolean
+}
+
+/** Collects orphans, for process 1. */
+export declare class OrphanReaper {
+  /** Without orphans at first. */
+  constructor()
+  /** Collects the orphans that have been there for a while, none of them a child of `engine`; how many. */
+  reap(engine: Engine): number
+}
+
 /** What a worker asks to listen on: a descriptor, a path, or a host and port. */
 export interface Listen {
   /** A descriptor of this process, which is taken over. */
@@ -275,6 +309,36 @@ export interface Listened {
   address?: string
   /** The port bound to. */
   port?: number
+}
+
+/** What `LogPump.since` found. */
+export interface LogBatch {
+  /** For the next call. */
+  next: number
+  /** Whether older output was asked for than is kept. */
+  gap: boolean
+  /** The oldest first. */
+  records: Array<LogRecord>
+}
+
+/** Some bytes that a worker printed. */
+export interface LogRecord {
+  /** 0 is the supervisor. */
+  worker: number
+  /** 1 or 2. */
+  stream: number
+  /** Milliseconds since 1970. */
+  time: number
+  /** As printed. */
+  text: Buffer
+}
+
+/** Who was at the other end of a Unix socket when it was connected. */
+export interface Peer {
+  /** Process. */
+  pid: number
+  /** User. */
+  uid: number
 }
 
 /** Figures of a pool. */

@@ -6,7 +6,9 @@
 
 mod cluster;
 mod extras;
+mod host;
 mod ipc;
+mod logs;
 mod pool;
 mod process;
 mod sync;
