@@ -13,9 +13,9 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 export declare class Engine {
   /**
    * Binds, listens, and has the accept thread accept and share out by `policy`: `code` is the listener's
-   * number.
+   * number. `sticky_by` says where a client's address is, `sticky_timeout` how many milliseconds it is waited for.
    */
-  clusterListen(options: Listen, policy: number): Listened
+  clusterListen(options: Listen, policy: number, stickyBy: number, stickyTimeout: number): Listened
   /** Binds only: `code` is a descriptor that belongs to the caller. */
   clusterBind(options: Listen): Listened
   /** A copy of a descriptor that stays its owner's; below 0 a negative errno. */

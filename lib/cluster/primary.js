@@ -47,6 +47,7 @@ function setupPrimary(options) {
     scheduling.validatePolicy(givenPolicy);
     cluster.schedulingPolicy = schedulingPolicy = givenPolicy;
   }
+  scheduling.validateSticky(options);
   const settings = {
     args: process.argv.slice(2),
     exec: process.argv[1],
@@ -261,7 +262,9 @@ function makeListener(key, query) {
     if (relative.length <= address.length) address = relative;
   }
   if (isUdp(query)) return new Shared(address, query);
-  if (!scheduling.isByKernel(schedulingPolicy)) return new Distributed(key, address, query, schedulingPolicy);
+  if (!scheduling.isByKernel(schedulingPolicy)) {
+    return new Distributed(key, address, query, scheduling.sharing(schedulingPolicy));
+  }
   const isPort = !(query.port < 0) && !(query.fd >= 0);
   if (schedulingPolicy === scheduling.SCHED_REUSEPORT && isPort) return new PerWorker(address, query);
   return new Shared(address, query);
