@@ -13,9 +13,9 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 export declare class Engine {
   /**
    * Binds, listens, and has the accept thread accept and share out by `policy`: `code` is the listener's
-   * number.
+   * number. `sticky_by` says where a client's address is, `sticky_timeout` how many milliseconds it is waited for.
    */
-  clusterListen(options: Listen, policy: number): Listened
+  clusterListen(options: Listen, policy: number, stickyBy: number, stickyTimeout: number): Listened
   /** Binds only: `code` is a descriptor that belongs to the caller. */
   clusterBind(options: Listen): Listened
   /** A copy of a descriptor that stays its owner's; below 0 a negative errno. */
@@ -24,9 +24,10 @@ export declare class Engine {
   clusterUnlisten(listener: number): void
   /**
    * Makes the hand-off socket for a worker about to be started: its number, the descriptor it is to inherit
-   * (which stays the engine's), and the inode by which it will know it. Below 0 the first is an errno.
+   * (which stays the engine's), and the inode by which it will know it. Below 0 the first is an errno. Other
+   * workers will ask for it by `number`.
    */
-  clusterAddWorker(): Array<number>
+  clusterAddWorker(number: number): Array<number>
   /** Has the accept thread see for itself when a worker ends; 0 or a negative errno. */
   clusterWatchWorker(worker: number, pid: number): number
   /** Forgets a worker that has ended; `crashed` if that was nobody's wish. */
@@ -37,9 +38,12 @@ export declare class Engine {
   clusterTune(worker: number, weight: number, paused: boolean): void
   /**
    * The load of a worker, as it told itself: connections it got, open ones, ones on their way to it, thousandths of
-   * its time in which its event loop does not wait, milliseconds since that turned. Empty before it has told.
+   * its time in which its event loop does not wait, milliseconds since that turned, bytes of its heap that are
+   * used. Empty before it has told.
    */
   clusterLoad(worker: number): Array<number>
+  /** Bytes of memory that a process has now; 0 once it has ended. */
+  residentMemory(pid: number): number
   /** Adds a worker to a listener; `token` below 0 for one that gets its connections over the channel. */
   clusterJoin(listener: number, worker: number, token: number): void
   /** Removes a worker from a listener. */
@@ -58,6 +62,14 @@ export declare class Engine {
   outliveParent(): void
   /** In a worker: so many connections of its servers are open. */
   handoffOpenCount(count: number): void
+  /** In a worker: it has accepted a connection by itself. */
+  handoffAccepted(): void
+  /** In a worker: so many bytes of its heap are used. */
+  handoffHeap(bytes: number): void
+  /** In a worker: asks for a socket to the worker of this number; false if there is nobody to ask. */
+  handoffMeet(number: number): boolean
+  /** In a worker: asks which other workers there are; false if there is nobody to ask. */
+  handoffList(question: number): boolean
   /** In a worker: gives back a connection, for another; no more come for `token` until it is ready again. */
   handoffRefuse(token: number, fd: number, listener: number): void
   /** Signals a child and everything that came from it; null once the child has been collected. */
@@ -71,6 +83,12 @@ export declare class Engine {
   liveUsage(pid: number): Array<number>
   /** This process's own peak memory in KiB: what `lastUsage` gives as peak of any child is never below it. */
   ownPeak(): number
+  /** Takes the lock at `path`: a descriptor that the caller closes to give it back, or a negative errno. */
+  lockFile(path: string): number
+  /** Who is at the other end of a Unix socket; null where the kernel does not say. */
+  peerOf(fd: number): Peer | null
+  /** Sends a message to systemd's socket at `address`; 0 or a negative errno. */
+  notifySystemd(address: string, message: string): number
   /**
    * Makes a message channel of a stream socket, whose descriptor it owns from now on; returns its id, or a
    * negative errno. Starts referenced.
@@ -83,6 +101,8 @@ export declare class Engine {
   channelWriteLine(id: number, line: string, fd: number): number
   /** Writes one frame, its length included, as `channelWriteLine` does. */
   channelWriteFrame(id: number, frame: Buffer, fd: number): number
+  /** Writes `count` messages, which end at `length` of `bytes`, as `channelWriteLine` does. */
+  channelWriteMany(id: number, bytes: Buffer, length: number, count: number): number
   /** Whether the other end of an inherited channel, a descriptor of the caller's, is one of ours. */
   channelPeerIsOurs(fd: number): boolean
   /** Duplicates a descriptor of the caller's; returns the new one, or a negative errno. */
@@ -262,6 +282,34 @@ export declare class Engine {
   constructor(sink: (kind: number, id: number, a: number, b: number) => void)
 }
 
+/** Moves what workers print. It ends with the object, or by `finish`. */
+export declare class LogPump {
+  /** Starts the thread; `format` is `plain`, `prefix` or `json`, `time` whether a prefix begins with the time. */
+  constructor(format: string, time: boolean)
+  /** A descriptor for a process, of the place `worker`, to print to, which the caller closes; or a negative errno. */
+  open(worker: number, process: number, streamNumber: number): number
+  /** Has what goes to a stream appended to this file from now on; 0 or a negative errno. */
+  setTarget(streamNumber: number, path: string): number
+  /** Prints in the supervisor's name. */
+  print(streamNumber: number, text: string): void
+  /** What was printed from number `from` on, as far as it is kept; 0 for all of it. */
+  since(from: number): LogBatch
+  /** The end of what a process printed to stderr. */
+  tail(process: number): Buffer
+  /** How many bytes could not be written. */
+  get dropped(): number
+  /** Moves what was printed so far and ends the thread; false if that takes longer than `milliseconds`. */
+  finish(milliseconds: number): boolean
+}
+
+/** Collects orphans, for process 1. */
+export declare class OrphanReaper {
+  /** Without orphans at first. */
+  constructor()
+  /** Collects the orphans that have been there for a while, none of them a child of `engine`; how many. */
+  reap(engine: Engine): number
+}
+
 /** What a worker asks to listen on: a descriptor, a path, or a host and port. */
 export interface Listen {
   /** A descriptor of this process, which is taken over. */
@@ -294,6 +342,36 @@ export interface Listened {
   address?: string
   /** The port bound to. */
   port?: number
+}
+
+/** What `LogPump.since` found. */
+export interface LogBatch {
+  /** For the next call. */
+  next: number
+  /** Whether older output was asked for than is kept. */
+  gap: boolean
+  /** The oldest first. */
+  records: Array<LogRecord>
+}
+
+/** Some bytes that a worker printed. */
+export interface LogRecord {
+  /** 0 is the supervisor. */
+  worker: number
+  /** 1 or 2. */
+  stream: number
+  /** Milliseconds since 1970. */
+  time: number
+  /** As printed. */
+  text: Buffer
+}
+
+/** Who was at the other end of a Unix socket when it was connected. */
+export interface Peer {
+  /** Process. */
+  pid: number
+  /** User. */
+  uid: number
 }
 
 /** Figures of a pool. */

@@ -22,6 +22,9 @@ const kinds = Object.freeze({
   POOL_COMPLETIONS: 9,
   POOL_TASKS: 10,
   CHANNEL_MORE: 11,
+  HANDOFF_PEER: 12,
+  HANDOFF_LISTED: 13,
+  HANDOFF_HEAP: 14,
 });
 
 /** @type {Array<(id: number, a: number, b: number) => void>} */
@@ -38,4 +41,4 @@ function on(kind, handler) {
   handlers[kind] = handler;
 }
 
-module.exports = { engine, kinds, on };
+module.exports = { binding, engine, kinds, on };
