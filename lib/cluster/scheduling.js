@@ -5,16 +5,16 @@
 // known of each worker's load.
 
 const { codedError, validateInteger } = require('../errors');
+const { policies: ours } = require('../start');
 const handoff = require('./handoff');
-const constants = require('./policies');
 
 /** @type {any} */
 const cluster = require('node:cluster');
 
 const { SCHED_NONE, SCHED_RR } = cluster;
 
-const { SCHED_LEAST_CONN, SCHED_LEAST_LOAD, SCHED_STICKY, SCHED_REUSEPORT } = constants;
-const policies = [SCHED_NONE, SCHED_RR, ...Object.values(constants)];
+const { SCHED_LEAST_CONN, SCHED_LEAST_LOAD, SCHED_STICKY, SCHED_REUSEPORT } = ours;
+const policies = [SCHED_NONE, SCHED_RR, ...Object.values(ours)];
 
 /** What NODE_CLUSTER_SCHED_POLICY may say, beyond Node's own `rr` and `none`. @type {Record<string, number>} */
 const names = {
@@ -54,7 +54,7 @@ function tune(worker, change) {
   handoff.tune(worker, tuning.weight, tuning.isPaused);
 }
 
-/** What of `Worker.prototype` is ours alone. */
+/** What of `Worker.prototype` is ours alone; lib/start.js has the same names. */
 const workerExtras = {
   get weight() {
     return tuningOf(this).weight;
@@ -115,12 +115,18 @@ function validatePolicy(policy) {
   }
 }
 
-/** Adds to Node's objects. */
-function install() {
-  Object.assign(cluster, { loads });
-  Object.defineProperties(cluster.Worker.prototype, Object.getOwnPropertyDescriptors(workerExtras));
+/** Chooses the policy that NODE_CLUSTER_SCHED_POLICY names; Node has seen to its own two. */
+function applyEnvironment() {
   const named = names[process.env.NODE_CLUSTER_SCHED_POLICY ?? ''];
   if (named !== undefined) cluster.schedulingPolicy = named;
 }
 
-module.exports = { SCHED_REUSEPORT, install, isByKernel, isPolicy, validatePolicy };
+module.exports = {
+  SCHED_REUSEPORT,
+  applyEnvironment,
+  isByKernel,
+  isPolicy,
+  loads,
+  validatePolicy,
+  workerExtras,
+};
