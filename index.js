@@ -30,6 +30,7 @@ module.exports = native
     listenFds,
     loads,
     native,
+    onRequest,
     schedulingPolicy,
     settings,
     setupMaster,

@@ -30,6 +30,9 @@ const kinds = freeze({
   POOL_COMPLETIONS: 9,
   POOL_TASKS: 10,
   CHANNEL_MORE: 11,
+  HANDOFF_PEER: 12,
+  HANDOFF_LISTED: 13,
+  HANDOFF_HEAP: 14,
 });
 
 /** @type {Array<(id: number, a: number, b: number) => void>} */

@@ -103,7 +103,9 @@ const childMethods = children(
 );
 const primary = either(() => require('./cluster/primary'), withoutWorkers);
 const scheduling = either(() => require('./cluster/scheduling'), withoutWorkers);
+const requests = either(() => require('./cluster/requests'), withoutWorkers);
 const workerExtras = () => scheduling().workerExtras;
+const workerMethods = () => requests().workerMethods;
 
 /** Of `child_process`; lengths as Node's. */
 const functions = {
@@ -220,6 +222,7 @@ function installPrimary() {
     cluster,
     lazyFunctions(primary, { setupPrimary: 1, fork: 1, disconnect: 1, broadcast: 1 }),
     lazyFunctions(scheduling, { loads: 0 }),
+    lazyFunctions(requests, { onRequest: 1 }),
   );
   cluster.setupMaster = cluster.setupPrimary;
   workerPrototype.disconnect = lazyFunction(primary, 'disconnectWorker', 0, 'disconnect');
@@ -230,6 +233,8 @@ function installPrimary() {
     pause: lazyMethod('pause'),
     resume: lazyMethod('resume'),
     load: lazyAccessor('load'),
+    request: methodDescriptor(lazyFunction(workerMethods, 'request', 2)),
+    onRequest: methodDescriptor(lazyFunction(workerMethods, 'onRequest', 1)),
   });
   if (process.env.NODE_CLUSTER_SCHED_POLICY) scheduling().applyEnvironment();
 }

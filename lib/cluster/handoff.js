@@ -14,6 +14,11 @@ const messages = require('./messages');
  * @property {number} id the engine's number for it
  * @property {number} fd the descriptor it is to inherit
  * @property {number} inode by which it will know that
+ *
+ * @typedef {object} Sharing how the connections of a listener are shared out, in the engine's numbers
+ * @property {number} policy
+ * @property {number} stickyBy
+ * @property {number} stickyTimeout in milliseconds
  */
 
 /** The native side of each worker that runs. @type {Map<any, Handoff>} */
@@ -28,9 +33,9 @@ const listeners = new Map();
 on(kinds.CLUSTER_CONNECTION, sendConnection);
 on(kinds.CLUSTER_ACCEPT_FAILED, warnOfFailure);
 
-/** Makes the native side of a worker that is about to be started. @returns {Handoff | undefined} */
-function prepare() {
-  const [id, fd, inode] = engine.clusterAddWorker();
+/** Makes the native side of the worker `number`, which is about to be started. @param {number} number @returns {Handoff | undefined} */
+function prepare(number) {
+  const [id, fd, inode] = engine.clusterAddWorker(number);
   return id < 0 ? undefined : { id, fd, inode };
 }
 
@@ -125,10 +130,10 @@ function warnOfFailure(listener, errno) {
  * Starts to accept.
  * @param {string} key
  * @param {import('../../binding.js').Listen} options
- * @param {number} policy
+ * @param {Sharing} sharing
  */
-function listen(key, options, policy) {
-  const listened = engine.clusterListen(options, policy);
+function listen(key, options, { policy, stickyBy, stickyTimeout }) {
+  const listened = engine.clusterListen(options, policy, stickyBy, stickyTimeout);
   if (listened.code >= 0)
     listeners.set(listened.code, { key, kind: listened.kind === 'pipe' ? 'pipe' : 'tcp' });
   return listened;

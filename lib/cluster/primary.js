@@ -11,6 +11,7 @@ const handoff = require('./handoff');
 const { Distributed, PerWorker, Shared, isUdp } = require('./listeners');
 const messages = require('./messages');
 const { place } = require('./processors');
+const asking = require('./requests');
 const scheduling = require('./scheduling');
 const workerProcess = require('./worker_process');
 
@@ -45,6 +46,7 @@ function setupPrimary(options) {
     scheduling.validatePolicy(givenPolicy);
     cluster.schedulingPolicy = schedulingPolicy = givenPolicy;
   }
+  scheduling.validateSticky(options);
   const settings = {
     args: process.argv.slice(2),
     exec: process.argv[1],
@@ -108,6 +110,7 @@ function fork(env, extras) {
   // The last of all, and the only one after an exec that failed.
   child.once('close', () => handoff.ended(worker));
   messages.listen(child, (message) => onRequest(worker, message));
+  asking.forked(worker);
 
   process.nextTick(emitFork, worker);
   cluster.workers[worker.id] = worker;
@@ -258,7 +261,9 @@ function makeListener(key, query) {
     if (relative.length <= address.length) address = relative;
   }
   if (isUdp(query)) return new Shared(address, query);
-  if (!scheduling.isByKernel(schedulingPolicy)) return new Distributed(key, address, query, schedulingPolicy);
+  if (!scheduling.isByKernel(schedulingPolicy)) {
+    return new Distributed(key, address, query, scheduling.sharing(schedulingPolicy));
+  }
   const isPort = !(query.port < 0) && !(query.fd >= 0);
   if (schedulingPolicy === scheduling.SCHED_REUSEPORT && isPort) return new PerWorker(address, query);
   return new Shared(address, query);

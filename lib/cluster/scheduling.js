@@ -4,7 +4,8 @@
 // How connections are shared out, as the user chooses it: the policy, a worker's weight and pauses, and what is
 // known of each worker's load.
 
-const { codedError, validateInteger } = require('../errors');
+const { codedError, validateInteger, validateOneOf } = require('../errors');
+const { engine } = require('../native');
 const { policies: ours } = require('../start');
 const handoff = require('./handoff');
 
@@ -25,6 +26,12 @@ const names = {
   sticky: SCHED_STICKY,
   reuseport: SCHED_REUSEPORT,
 };
+
+/** Where `SCHED_STICKY` finds the client's address; the numbers are those of src/binding/cluster/primary.rs. */
+const stickyBys = ['address', 'proxy', 'x-forwarded-for'];
+/** How long a connection may take to say whose it is, in milliseconds. */
+const DEFAULT_STICKY_TIMEOUT = 1000;
+const MAX_STICKY_TIMEOUT = 60_000;
 
 const MAX_WEIGHT = 1000;
 
@@ -88,8 +95,17 @@ const workerExtras = {
 function loadOf(worker) {
   const numbers = handoff.loadNumbers(worker);
   if (numbers.length === 0) return undefined;
-  const [adopted, open, pending, utilization, silentFor] = numbers;
-  return { adopted, open, closed: adopted - open, pending, utilization: utilization / 1000, silentFor };
+  const [adopted, open, pending, utilization, silentFor, heapUsed] = numbers;
+  return {
+    adopted,
+    open,
+    closed: adopted - open,
+    pending,
+    utilization: utilization / 1000,
+    silentFor,
+    rss: worker.isDead() ? 0 : engine.residentMemory(worker.process.pid),
+    heapUsed,
+  };
 }
 
 /** The load of each worker that can tell it, by the worker's number. */
@@ -115,6 +131,20 @@ function validatePolicy(policy) {
   }
 }
 
+/** Checks what the user has said of `SCHED_STICKY`. @param {any} settings */
+function validateSticky({ stickyBy, stickyTimeout } = {}) {
+  if (stickyBy !== undefined) validateOneOf(stickyBy, 'settings.stickyBy', stickyBys);
+  if (stickyTimeout !== undefined) {
+    validateInteger(stickyTimeout, 'settings.stickyTimeout', 1, MAX_STICKY_TIMEOUT);
+  }
+}
+
+/** How a listener shares out from now on. @param {number} policy @returns {import('./handoff').Sharing} */
+function sharing(policy) {
+  const { stickyBy = 'address', stickyTimeout = DEFAULT_STICKY_TIMEOUT } = cluster.settings;
+  return { policy, stickyBy: stickyBys.indexOf(stickyBy), stickyTimeout };
+}
+
 /** Chooses the policy that NODE_CLUSTER_SCHED_POLICY names; Node has seen to its own two. */
 function applyEnvironment() {
   const named = names[process.env.NODE_CLUSTER_SCHED_POLICY ?? ''];
@@ -127,6 +157,8 @@ module.exports = {
   isByKernel,
   isPolicy,
   loads,
+  sharing,
   validatePolicy,
+  validateSticky,
   workerExtras,
 };

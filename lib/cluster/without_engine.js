@@ -17,7 +17,12 @@ const refuse = (what) => () => {
   throw unsupported(what);
 };
 
-const refusing = { broadcast: refuse('cluster.broadcast()'), loads: refuse('cluster.loads()') };
+/** What only the engine can do. */
+const refusing = {
+  broadcast: refuse('cluster.broadcast()'),
+  loads: refuse('cluster.loads()'),
+  onRequest: refuse('cluster.onRequest()'),
+};
 
 /** Puts them on Node's object. */
 function install() {
@@ -53,6 +58,7 @@ const replacements = {
     pause: refuse('worker.pause()'),
     resume: refuse('worker.resume()'),
   },
+  workerMethods: { onRequest: refuse('worker.onRequest()'), request: refuse('worker.request()') },
 };
 
-module.exports = { install, replacements };
+module.exports = { install, refusing, replacements };

@@ -50,6 +50,12 @@ pub(crate) enum Kind {
     PoolTasks = 10,
     /// (channel, 0, 0): more messages have arrived than one turn of the loop is for; see `channelContinue`.
     ChannelMore = 11,
+    /// (worker, descriptor or -1, whether this end asked): in a worker, a socket to another, or there is none such.
+    HandoffPeer = 12,
+    /// (question, worker or 0, 0): in a worker, one of the others; 0 ends the list.
+    HandoffListed = 13,
+    /// (0, 0, 0): in a worker, it is time for `handoffHeap`.
+    HandoffHeap = 14,
 }
 
 type SinkArgs = FnArgs<(u32, u32, i32, i32)>;

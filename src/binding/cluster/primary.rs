@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::os::fd::IntoRawFd;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::Duration;
 
 use napi_derive::napi;
 use nix::errno::Errno;
@@ -13,8 +14,10 @@ use super::listen::{Listen, Listened};
 use super::{Engine, Kind, State};
 use crate::cluster::listener;
 use crate::cluster::load::{self, Load};
-use crate::cluster::primary::{Event, Listening, Primary};
+use crate::cluster::primary::{Clients, Event, Listening, Primary};
+use crate::cluster::proxied::By;
 use crate::cluster::schedule::Policy;
+use crate::process::usage;
 use crate::sys::fd::duplicate;
 use crate::sys::uv::Poll;
 
@@ -73,6 +76,15 @@ fn policy_of(number: u32) -> Policy {
     }
 }
 
+/// By the numbers of `stickyBy` in `lib/cluster/scheduling.js`.
+fn by_of(number: u32) -> By {
+    match number {
+        1 => By::ProxyHeader,
+        2 => By::ForwardedFor,
+        _ => By::Address,
+    }
+}
+
 #[napi]
 impl Engine {
     fn primary_side(&self) -> Result<Rc<PrimarySide>, Errno> {
@@ -93,13 +105,21 @@ impl Engine {
     }
 
     /// Binds, listens, and has the accept thread accept and share out by `policy`: `code` is the listener's
-    /// number.
+    /// number. `sticky_by` says where a client's address is, `sticky_timeout` how many milliseconds it is waited for.
     #[napi]
-    pub fn cluster_listen(&self, options: Listen, policy: u32) -> Listened {
-        self.try_listen(&options, policy_of(policy)).unwrap_or_else(Listened::failed)
+    pub fn cluster_listen(
+        &self,
+        options: Listen,
+        policy: u32,
+        sticky_by: u32,
+        sticky_timeout: u32,
+    ) -> Listened {
+        let patience = Duration::from_millis(u64::from(sticky_timeout));
+        let clients = Clients { by: by_of(sticky_by), patience };
+        self.try_listen(&options, policy_of(policy), clients).unwrap_or_else(Listened::failed)
     }
 
-    fn try_listen(&self, options: &Listen, policy: Policy) -> Result<Listened, Errno> {
+    fn try_listen(&self, options: &Listen, policy: Policy, clients: Clients) -> Result<Listened, Errno> {
         let side = self.primary_side()?;
         let mut listeners = side.listeners.borrow_mut();
         if options.fd.is_some_and(|fd| listeners.values().any(|listening| listening.is_on(fd))) {
@@ -107,7 +127,7 @@ impl Engine {
         }
         let bound = listener::listen_on(&options.endpoint()?, options.options())?;
         let mut listened = Listened::of(&bound, 0);
-        let listening = side.primary.listen(bound, policy);
+        let listening = side.primary.listen(bound, policy, clients);
         listened.code = listening.id() as i32;
         listeners.insert(listening.id(), listening);
         Ok(listened)
@@ -138,11 +158,12 @@ impl Engine {
     }
 
     /// Makes the hand-off socket for a worker about to be started: its number, the descriptor it is to inherit
-    /// (which stays the engine's), and the inode by which it will know it. Below 0 the first is an errno.
+    /// (which stays the engine's), and the inode by which it will know it. Below 0 the first is an errno. Other
+    /// workers will ask for it by `number`.
     #[napi]
-    pub fn cluster_add_worker(&self) -> Vec<f64> {
+    pub fn cluster_add_worker(&self, number: u32) -> Vec<f64> {
         let added = self.primary_side().and_then(|side| {
-            let new = side.primary.add_worker()?;
+            let new = side.primary.add_worker(number)?;
             side.workers.borrow_mut().insert(new.worker, new.load.clone());
             Ok(new)
         });
@@ -183,7 +204,8 @@ impl Engine {
     }
 
     /// The load of a worker, as it told itself: connections it got, open ones, ones on their way to it, thousandths of
-    /// its time in which its event loop does not wait, milliseconds since that turned. Empty before it has told.
+    /// its time in which its event loop does not wait, milliseconds since that turned, bytes of its heap that are
+    /// used. Empty before it has told.
     #[napi]
     pub fn cluster_load(&self, worker: u32) -> Vec<f64> {
         let mut numbers = Vec::new();
@@ -192,11 +214,18 @@ impl Engine {
             if let Some(load) = load
                 && let Some(silent_for) = load.silent_for
             {
-                let counts = [load.adopted, load.open, load.pending, u64::from(load.utilisation), silent_for];
+                let utilisation = u64::from(load.utilisation);
+                let counts = [load.adopted, load.open, load.pending, utilisation, silent_for, load.heap];
                 numbers.extend(counts.map(|count| count as f64));
             }
         });
         numbers
+    }
+
+    /// Bytes of memory that a process has now; 0 once it has ended.
+    #[napi]
+    pub fn resident_memory(&self, pid: i32) -> f64 {
+        usage::resident(pid).unwrap_or(0.0)
     }
 
     /// Adds a worker to a listener; `token` below 0 for one that gets its connections over the channel.
