@@ -75,6 +75,12 @@ export declare class Engine {
   liveUsage(pid: number): Array<number>
   /** This process's own peak memory in KiB: what `lastUsage` gives as peak of any child is never below it. */
   ownPeak(): number
+  /** Takes the lock at `path`: a descriptor that the caller closes to give it back, or a negative errno. */
+  lockFile(path: string): number
+  /** Who is at the other end of a Unix socket; null where the kernel does not say. */
+  peerOf(fd: number): Peer | null
+  /** Sends a message to systemd's socket at `address`; 0 or a negative errno. */
+  notifySystemd(address: string, message: string): number
   /**
    * Makes a message channel of a stream socket, whose descriptor it owns from now on; returns its id, or a
    * negative errno. Starts referenced.
@@ -144,6 +150,25 @@ export declare class Engine {
   channelFd(id: number): number
   /** Closes a channel; what is queued is lost. */
   channelClose(id: number): void
+  /** Sets an ArrayBuffer aside for a result of its size; it must not be touched until `poolResult` gives it back. */
+  poolOffer(buffer: ArrayBuffer): void
+  /** Takes back what was set aside for results and is still free. */
+  poolWithdrawOffers(): void
+  /** Copies the bytes of a task where its thread wants them. False where it does not, or not so many. */
+  poolFill(pool: number, thread: number, task: number, bytes: Uint8Array): boolean
+  /** In a thread: how many bytes a task has whose owner still has them. */
+  poolPromised(slot: number): number
+  /** In a thread: says where it wants the bytes of a task. */
+  poolWant(task: number, buffer: ArrayBuffer): void
+  /** In a thread: the ArrayBuffer with the bytes of a task, once they are there. */
+  poolLanded(task: number): ArrayBuffer | null
+  /** In a thread: gives up on the bytes of a task. */
+  poolForget(task: number): void
+  /**
+   * In a thread: copies a result into memory that the pool's owner has set aside. False where there is none of
+   * its size. `runTime` is in microseconds, negative: not counted.
+   */
+  poolDoneBig(slot: number, task: number, kind: number, bytes: Uint8Array, runTime: number): boolean
   /** Makes a pool; returns its number, or a negative errno. */
   poolOpen(): number
   /** Forgets a pool, whose threads have been removed. */
@@ -164,7 +189,7 @@ export declare class Engine {
   /** Reads completions: numbers into the cells, the JSON payloads among them as one array. */
   poolCompletions(): string | null
   /** The payload of one completion last read, of those that are no JSON. */
-  poolResult(index: number, isText: boolean): string | Buffer | null
+  poolResult(index: number, isText: boolean): string | Buffer | ArrayBuffer | null
   /** Gives a name to a number by which tasks say what runs them; the names of a pool count from 0. */
   poolAddHandler(pool: number, name: string): number
   /** Makes a place for a thread; returns its number in the pool. */
@@ -179,8 +204,8 @@ export declare class Engine {
   poolCancel(pool: number, task: number): number
   /** Takes up to `count` tasks out of the queue. */
   poolWithdraw(pool: number, count: number): Array<number>
-  /** A thread that would begin a task at once, else -1. */
-  poolIdleThread(pool: number): number
+  /** A thread that would begin a task at once, as it has fewer than `limit` under way; else -1. */
+  poolFreeThread(pool: number, limit: number): number
   /** Tells a thread that what it asked for is there. */
   poolWake(pool: number, thread: number): void
   /** How many tasks a thread has to finish. */
@@ -249,6 +274,34 @@ export declare class Engine {
   constructor(sink: (kind: number, id: number, a: number, b: number) => void)
 }
 
+/** Moves what workers print. It ends with the object, or by `finish`. */
+export declare class LogPump {
+  /** Starts the thread; `format` is `plain`, `prefix` or `json`, `time` whether a prefix begins with the time. */
+  constructor(format: string, time: boolean)
+  /** A descriptor for a process, of the place `worker`, to print to, which the caller closes; or a negative errno. */
+  open(worker: number, process: number, streamNumber: number): number
+  /** Has what goes to a stream appended to this file from now on; 0 or a negative errno. */
+  setTarget(streamNumber: number, path: string): number
+  /** Prints in the supervisor's name. */
+  print(streamNumber: number, text: string): void
+  /** What was printed from number `from` on, as far as it is kept; 0 for all of it. */
+  since(from: number): LogBatch
+  /** The end of what a process printed to stderr. */
+  tail(process: number): Buffer
+  /** How many bytes could not be written. */
+  get dropped(): number
+  /** Moves what was printed so far and ends the thread; false if that takes longer than `milliseconds`. */
+  finish(milliseconds: number): boolean
+}
+
+/** Collects orphans, for process 1. */
+export declare class OrphanReaper {
+  /** Without orphans at first. */
+  constructor()
+  /** Collects the orphans that have been there for a while, none of them a child of `engine`; how many. */
+  reap(engine: Engine): number
+}
+
 /** What a worker asks to listen on: a descriptor, a path, or a host and port. */
 export interface Listen {
   /** A descriptor of this process, which is taken over. */
@@ -281,6 +334,36 @@ export interface Listened {
   address?: string
   /** The port bound to. */
   port?: number
+}
+
+/** What `LogPump.since` found. */
+export interface LogBatch {
+  /** For the next call. */
+  next: number
+  /** Whether older output was asked for than is kept. */
+  gap: boolean
+  /** The oldest first. */
+  records: Array<LogRecord>
+}
+
+/** Some bytes that a worker printed. */
+export interface LogRecord {
+  /** 0 is the supervisor. */
+  worker: number
+  /** 1 or 2. */
+  stream: number
+  /** Milliseconds since 1970. */
+  time: number
+  /** As printed. */
+  text: Buffer
+}
+
+/** Who was at the other end of a Unix socket when it was connected. */
+export interface Peer {
+  /** Process. */
+  pid: number
+  /** User. */
+  uid: number
 }
 
 /** Figures of a pool. */

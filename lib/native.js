@@ -49,4 +49,4 @@ function on(kind, handler) {
   handlers[kind] = handler;
 }
 
-module.exports = { engine, kinds, on };
+module.exports = { binding, engine, kinds, on };

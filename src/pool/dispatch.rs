@@ -15,6 +15,7 @@ use super::sync::{Mutex, MutexGuard, lock};
 use super::table::Table;
 use super::task::{Completion, ENCODING, JSON, LEFT, Payload, Task, TaskId, ThreadId};
 use super::text::Text;
+use crate::sys::landing::Landing;
 
 /// Tasks in a batch at most.
 #[cfg(not(loom))]
@@ -189,11 +190,46 @@ impl Pool {
         task.map_or(Payload::Empty, |task| std::mem::replace(&mut task.payload, Payload::Empty))
     }
 
+    /// How many bytes a task has that were only promised.
+    pub fn promised(&self, thread: ThreadId, slot: usize) -> usize {
+        let inner = self.lock();
+        match inner.seats.get(&thread).and_then(|seat| seat.batch.get(slot)?.as_ref()) {
+            Some(Task { payload: Payload::Promised(length), .. }) => *length,
+            _ => 0,
+        }
+    }
+
+    /// A thread wants the bytes of a task there.
+    pub fn want(&self, thread: ThreadId, task: TaskId, landing: Arc<Landing>) {
+        if let Some(seat) = self.lock().seats.get_mut(&thread) {
+            seat.landings.insert(task, landing);
+        }
+    }
+
+    /// Takes the place where a thread wants the bytes of a task.
+    pub fn wanted(&self, thread: ThreadId, task: TaskId) -> Option<Arc<Landing>> {
+        self.lock().seats.get_mut(&thread)?.landings.remove(&task)
+    }
+
+    /// A place for a result of so many bytes in the memory of the pool's owner.
+    pub fn claim(&self, length: usize) -> Option<Arc<Landing>> {
+        self.hub.claim(length)
+    }
+
     /// A thread has finished a task. `run_time` is in microseconds; negative: do not count it.
+    ///
+    /// The place where a result has landed that nobody waits for is free again.
     pub fn done(&self, thread: ThreadId, slot: usize, completion: (TaskId, i32, Payload), run_time: f64) {
         let (id, kind, payload) = completion;
         let mut inner = self.lock();
-        let Some(task) = inner.seats.get_mut(&thread).and_then(|seat| seat.finish(slot, id)) else { return };
+        let Some(task) = inner.seats.get_mut(&thread).and_then(|seat| seat.finish(slot, id)) else {
+            drop(inner);
+            if let Payload::Landed(landing) = payload {
+                landing.empty();
+                self.hub.offer(landing);
+            }
+            return;
+        };
         if run_time >= 0.0 {
             let total = task.submitted.elapsed().as_micros() as u64;
             let run_time = run_time as u64;
@@ -285,13 +321,17 @@ impl Pool {
         inner.wake(added);
     }
 
-    /// The thread that has been idle since it last looked, if there is one and nothing waits before it.
-    pub fn idle_thread(&self) -> Option<ThreadId> {
+    /// The thread that would begin a task at once, with the fewest of the less than `limit` that it may have under
+    /// way, if there is one and nothing waits before it.
+    pub fn free_thread(&self, limit: usize) -> Option<ThreadId> {
         let inner = self.lock();
         if !inner.queue.is_empty() {
             return None;
         }
-        inner.seats.iter().find(|(_, seat)| seat.is_asleep && seat.is_idle()).map(|(thread, _)| *thread)
+        let seats = inner.seats.iter().filter(|(_, seat)| seat.waker.is_some() && !seat.is_leaving);
+        let seats = seats.filter(|(_, seat)| seat.stealable() == 0);
+        let usages = seats.map(|(thread, seat)| (seat.begun() + seat.inbox.len(), *thread));
+        usages.filter(|(usage, _)| *usage < limit).min().map(|(_, thread)| thread)
     }
 
     /// How many tasks a thread has begun or been given, and not finished.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::table::{CLAIMED, TAKEN, Table};
 use super::task::{Payload, Task, TaskId};
+use crate::sys::landing::Landing;
 
 /// Wakes a thread so that it takes what there is.
 pub type Waker = Box<dyn Fn() + Send>;
@@ -20,6 +21,8 @@ pub(super) struct Seat {
     pub(super) running: HashMap<TaskId, Task>,
     /// Tasks for this thread alone.
     pub(super) inbox: VecDeque<Task>,
+    /// Where it wants the bytes of tasks that were only promised.
+    pub(super) landings: HashMap<TaskId, Arc<Landing>>,
     /// It found nothing to take, and takes nothing more until it is woken.
     pub(super) is_asleep: bool,
     /// It is to end when it has nothing left to do.
@@ -34,6 +37,7 @@ impl Seat {
             batch: Vec::new(),
             running: HashMap::new(),
             inbox: VecDeque::new(),
+            landings: HashMap::new(),
             is_asleep: false,
             is_leaving: false,
         }

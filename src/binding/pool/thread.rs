@@ -24,8 +24,8 @@ pub(crate) struct SeatEnd {
     // Closed before `wake`, whose descriptor it watches.
     poll: Poll,
     wake: Arc<Wake>,
-    pool: Arc<Pool>,
-    thread: ThreadId,
+    pub(super) pool: Arc<Pool>,
+    pub(super) thread: ThreadId,
 }
 
 impl SeatEnd {
