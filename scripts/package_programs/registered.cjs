@@ -9,7 +9,11 @@ const cluster = require('node:cluster');
 assert.equal(cluster.native, true);
 assert.deepEqual([...new Set(cluster.coverage ? Object.values(cluster.coverage()) : [])], ['rcluster']);
 assert.equal(childProcess.execFileSync('echo', ['hello'], { encoding: 'utf8' }), 'hello\n');
-import('node:child_process').then(({ spawn }) => {
+
+async function main() {
+  const { spawn } = await import('node:child_process');
   assert.equal(spawn, childProcess.spawn);
   assert.equal(spawn, require('rcluster/child_process').spawn);
-});
+}
+
+main();
