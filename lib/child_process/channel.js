@@ -371,7 +371,6 @@ class Ipc {
     this.isFinished = true;
     this.closeWire();
     this.child.emit('disconnect');
-    this.countClosed();
   }
 
   closeWire() {
@@ -380,7 +379,7 @@ class Ipc {
     this.peer.requests.close();
   }
 
-  /** Counts towards the child's 'close', once. */
+  /** Counts towards the child's 'close', once: only what the other end has closed does, as in Node. */
   countClosed() {
     if (this.isCounted) return;
     this.isCounted = true;
