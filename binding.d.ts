@@ -95,6 +95,8 @@ export declare class Engine {
   channelWriteLine(id: number, line: string, fd: number): number
   /** Writes one frame, its length included, as `channelWriteLine` does. */
   channelWriteFrame(id: number, frame: Buffer, fd: number): number
+  /** Writes `count` messages, which end at `length` of `bytes`, as `channelWriteLine` does. */
+  channelWriteMany(id: number, bytes: Buffer, length: number, count: number): number
   /** Whether the other end of an inherited channel, a descriptor of the caller's, is one of ours. */
   channelPeerIsOurs(fd: number): boolean
   /** Duplicates a descriptor of the caller's; returns the new one, or a negative errno. */

@@ -38,6 +38,9 @@ const UV_EMSGSIZE = -os.constants.errno.EMSGSIZE;
 const UV_ENOBUFS = -os.constants.errno.ENOBUFS;
 const UV_EPROTO = -os.constants.errno.EPROTO;
 
+/** Of a message sent without any. */
+const noOptions = Object.freeze({ swallowErrors: false });
+
 const kIpc = Symbol('rcluster.ipc');
 const kPending = Symbol('rcluster.pendingMessages');
 
@@ -452,7 +455,14 @@ function send(message, handle, options, callback) {
     validateObject(options, 'options');
   }
 
-  if (this.connected) return this._send(message, handle, { swallowErrors: false, ...options }, callback);
+  if (this.connected) {
+    return this._send(
+      message,
+      handle,
+      options === undefined ? noOptions : { swallowErrors: false, ...options },
+      callback,
+    );
+  }
 
   const error = codedError('ERR_IPC_CHANNEL_CLOSED');
   if (typeof callback === 'function') process.nextTick(callback, error);

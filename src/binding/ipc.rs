@@ -216,15 +216,27 @@ impl Engine {
         self.write(id, Cow::Borrowed(&frame), fd)
     }
 
+    /// Writes `count` messages, which end at `length` of `bytes`, as `channelWriteLine` does.
+    #[napi]
+    pub fn channel_write_many(&self, id: u32, bytes: BufferSlice<'_>, length: u32, count: u32) -> i32 {
+        let bytes = bytes.get(..length as usize).unwrap_or_default();
+        self.write_with(id, |channel| channel.write_many(bytes, count as usize))
+    }
+
     fn write(&self, id: u32, message: Cow<'_, [u8]>, fd: i32) -> i32 {
+        self.write_with(id, |channel| {
+            if fd < 0 {
+                channel.write(message, None)
+            } else {
+                fd::with_borrowed(fd, |fd| channel.write(message, Some(fd))).and_then(|written| written)
+            }
+        })
+    }
+
+    fn write_with(&self, id: u32, write: impl FnOnce(&mut Channel) -> Result<Written, Errno>) -> i32 {
         let Some(open) = self.state.channels.get(id) else { return -(Errno::EBADF as i32) };
         let mut channel = open.channel.borrow_mut();
-        let written = if fd < 0 {
-            channel.write(message, None)
-        } else {
-            fd::with_borrowed(fd, |fd| channel.write(message, Some(fd))).and_then(|written| written)
-        };
-        match written {
+        match write(&mut channel) {
             Ok(Written::Now) => 0,
             Ok(Written::Later) => {
                 let waits_for_socket = channel.waits_for_socket();

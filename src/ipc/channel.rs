@@ -194,6 +194,20 @@ impl Channel {
         if message.len() > self.limit {
             return Err(Errno::EMSGSIZE);
         }
+        self.write_all(message, 1, fd)
+    }
+
+    /// Writes `count` messages as one; the limit is not applied to them.
+    pub fn write_many(&mut self, messages: &[u8], count: usize) -> Result<Written, Errno> {
+        self.write_all(Cow::Borrowed(messages), count, None)
+    }
+
+    fn write_all(
+        &mut self,
+        message: Cow<'_, [u8]>,
+        count: usize,
+        fd: Option<BorrowedFd<'_>>,
+    ) -> Result<Written, Errno> {
         let mut gone = 0;
         let mut fd = fd;
         if self.outgoing.is_empty() && self.ring_sends {
@@ -223,7 +237,7 @@ impl Channel {
             Some(fd) if gone == 0 => Some(fd.try_clone_to_owned().map_err(|_| Errno::EMFILE)?),
             _ => None,
         };
-        self.outgoing.push(message, gone, fd);
+        self.outgoing.push(message, count, gone, fd);
         Ok(Written::Later)
     }
 
