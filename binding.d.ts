@@ -104,8 +104,8 @@ export declare class Engine {
    * a negative errno.
    */
   channelOfferRing(id: number): number
-  /** Opens the ring that came with the message being read. Returns 0 or a negative errno. */
-  channelOpenRing(id: number): number
+  /** Opens the ring that came with the message being read, or refuses it. Returns 0 or a negative errno. */
+  channelOpenRing(id: number, wanted: boolean): number
   /** Lets go of a ring that is not in use. */
   channelDropRing(id: number): void
   /** Sends through the ring from now on. */
