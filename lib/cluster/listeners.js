@@ -6,7 +6,7 @@
 
 const net = require('node:net');
 
-const { handleFromFd, listeningFd } = require('../child_process/handles');
+const { fdOf, handleFromFd } = require('../child_process/handles');
 const { engine } = require('../native');
 const handoff = require('./handoff');
 
@@ -79,7 +79,7 @@ function bindAsServer(host, { port, flags = 0, backlog }, onBound) {
   const server = net.createServer();
   server.once('error', (/** @type {any} */ error) => onBound(error.errno));
   server.once('listening', () => {
-    const fd = engine.clusterDuplicate(listeningFd(server));
+    const fd = engine.clusterDuplicate(fdOf(server));
     // Before its loop has looked for connections: from here on they are the accept thread's.
     server.close();
     onBound(fd < 0 ? fd : 0, fd);

@@ -6,16 +6,16 @@
 
 const { codedError, validateInteger, validateOneOf } = require('../errors');
 const { engine } = require('../native');
+const { policies: ours } = require('../start');
 const handoff = require('./handoff');
-const constants = require('./policies');
 
 /** @type {any} */
 const cluster = require('node:cluster');
 
 const { SCHED_NONE, SCHED_RR } = cluster;
 
-const { SCHED_LEAST_CONN, SCHED_LEAST_LOAD, SCHED_STICKY, SCHED_REUSEPORT } = constants;
-const policies = [SCHED_NONE, SCHED_RR, ...Object.values(constants)];
+const { SCHED_LEAST_CONN, SCHED_LEAST_LOAD, SCHED_STICKY, SCHED_REUSEPORT } = ours;
+const policies = [SCHED_NONE, SCHED_RR, ...Object.values(ours)];
 
 /** What NODE_CLUSTER_SCHED_POLICY may say, beyond Node's own `rr` and `none`. @type {Record<string, number>} */
 const names = {
@@ -61,7 +61,7 @@ function tune(worker, change) {
   handoff.tune(worker, tuning.weight, tuning.isPaused);
 }
 
-/** What of `Worker.prototype` is ours alone. */
+/** What of `Worker.prototype` is ours alone; lib/start.js has the same names. */
 const workerExtras = {
   get weight() {
     return tuningOf(this).weight;
@@ -145,20 +145,20 @@ function sharing(policy) {
   return { policy, stickyBy: stickyBys.indexOf(stickyBy), stickyTimeout };
 }
 
-/** Adds to Node's objects. */
-function install() {
-  Object.assign(cluster, { loads });
-  Object.defineProperties(cluster.Worker.prototype, Object.getOwnPropertyDescriptors(workerExtras));
+/** Chooses the policy that NODE_CLUSTER_SCHED_POLICY names; Node has seen to its own two. */
+function applyEnvironment() {
   const named = names[process.env.NODE_CLUSTER_SCHED_POLICY ?? ''];
   if (named !== undefined) cluster.schedulingPolicy = named;
 }
 
 module.exports = {
   SCHED_REUSEPORT,
-  install,
+  applyEnvironment,
   isByKernel,
   isPolicy,
+  loads,
   sharing,
   validatePolicy,
   validateSticky,
+  workerExtras,
 };
