@@ -22,6 +22,11 @@ const kinds = Object.freeze({
   POOL_COMPLETIONS: 9,
   POOL_TASKS: 10,
   CHANNEL_MORE: 11,
+  SUPERVISE_DUE: 12,
+  SUPERVISE_KILLED: 13,
+  SUPERVISE_HUNG: 14,
+  SUPERVISE_OVER: 15,
+  SUPERVISE_SCALE: 16,
 });
 
 /** @type {Array<(id: number, a: number, b: number) => void>} */

@@ -7,4 +7,5 @@ pub mod error;
 pub mod ipc;
 pub mod pool;
 pub mod process;
+pub mod supervise;
 pub mod sys;

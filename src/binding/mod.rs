@@ -9,6 +9,7 @@ mod extras;
 mod ipc;
 mod pool;
 mod process;
+mod supervise;
 mod sync;
 
 use std::cell::{Cell, RefCell};
@@ -50,6 +51,16 @@ pub(crate) enum Kind {
     PoolTasks = 10,
     /// (channel, 0, 0): more messages have arrived than one turn of the loop is for; see `channelContinue`.
     ChannelMore = 11,
+    /// (timer, 0, 0): a time of a supervisor's is over.
+    SuperviseDue = 12,
+    /// (worker, 0, 0): it was killed at its deadline.
+    SuperviseKilled = 13,
+    /// (worker, milliseconds, letter of its state): its event loop was stuck for so long, and it was killed.
+    SuperviseHung = 14,
+    /// (worker, `Trouble`, requests or KiB): it has reached a limit.
+    SuperviseOver = 15,
+    /// (group, workers, use in thousandths): it should have so many.
+    SuperviseScale = 16,
 }
 
 type SinkArgs = FnArgs<(u32, u32, i32, i32)>;
@@ -66,6 +77,7 @@ pub(crate) struct State {
     channels: ipc::Channels,
     cluster: cluster::Cluster,
     pools: pool::Pools,
+    supervision: supervise::Supervision,
 }
 
 impl State {
@@ -91,6 +103,7 @@ impl State {
         self.channels.close();
         self.cluster.close();
         self.pools.close();
+        self.supervision.close();
     }
 }
 
@@ -122,6 +135,7 @@ impl Engine {
             channels: ipc::Channels::default(),
             cluster: cluster::Cluster::default(),
             pools: pool::Pools::default(),
+            supervision: supervise::Supervision::default(),
         });
         env.add_env_cleanup_hook(Rc::downgrade(&state), |state: Weak<State>| {
             if let Some(state) = state.upgrade() {
