@@ -24,9 +24,10 @@ export declare class Engine {
   clusterUnlisten(listener: number): void
   /**
    * Makes the hand-off socket for a worker about to be started: its number, the descriptor it is to inherit
-   * (which stays the engine's), and the inode by which it will know it. Below 0 the first is an errno.
+   * (which stays the engine's), and the inode by which it will know it. Below 0 the first is an errno. Other
+   * workers will ask for it by `number`.
    */
-  clusterAddWorker(): Array<number>
+  clusterAddWorker(number: number): Array<number>
   /** Has the accept thread see for itself when a worker ends; 0 or a negative errno. */
   clusterWatchWorker(worker: number, pid: number): number
   /** Forgets a worker that has ended; `crashed` if that was nobody's wish. */
@@ -37,9 +38,12 @@ export declare class Engine {
   clusterTune(worker: number, weight: number, paused: boolean): void
   /**
    * The load of a worker, as it told itself: connections it got, open ones, ones on their way to it, thousandths of
-   * its time in which its event loop does not wait, milliseconds since that turned. Empty before it has told.
+   * its time in which its event loop does not wait, milliseconds since that turned, bytes of its heap that are
+   * used. Empty before it has told.
    */
   clusterLoad(worker: number): Array<number>
+  /** Bytes of memory that a process has now; 0 once it has ended. */
+  residentMemory(pid: number): number
   /** Adds a worker to a listener; `token` below 0 for one that gets its connections over the channel. */
   clusterJoin(listener: number, worker: number, token: number): void
   /** Removes a worker from a listener. */
@@ -58,6 +62,14 @@ export declare class Engine {
   outliveParent(): void
   /** In a worker: so many connections of its servers are open. */
   handoffOpenCount(count: number): void
+  /** In a worker: it has accepted a connection by itself. */
+  handoffAccepted(): void
+  /** In a worker: so many bytes of its heap are used. */
+  handoffHeap(bytes: number): void
+  /** In a worker: asks for a socket to the worker of this number; false if there is nobody to ask. */
+  handoffMeet(number: number): boolean
+  /** In a worker: asks which other workers there are; false if there is nobody to ask. */
+  handoffList(question: number): boolean
   /** In a worker: gives back a connection, for another; no more come for `token` until it is ready again. */
   handoffRefuse(token: number, fd: number, listener: number): void
   /** Signals a child and everything that came from it; null once the child has been collected. */

@@ -3,7 +3,7 @@
 
 import type * as node from 'node:cluster';
 
-import type { ProcessEnvOptions } from './child_process';
+import type { ProcessEnvOptions, RequestOptions } from './child_process';
 
 declare const rcluster: rcluster.Cluster;
 
@@ -12,10 +12,11 @@ declare namespace rcluster {
   type Worker = node.Worker;
   type Address = node.Address;
   type ClusterSettings = node.ClusterSettings;
+  type WorkerRequestOptions = RequestOptions;
 
   /** What a worker told last of itself. */
   interface WorkerLoad {
-    /** Connections that its servers have got. */
+    /** Connections that its servers have got, by hand-off or by accepting for themselves. */
     adopted: number;
     /** Of those, the open ones. */
     open: number;
@@ -27,6 +28,10 @@ declare namespace rcluster {
     utilization: number;
     /** Milliseconds since its event loop turned; above 1,000 it hangs. */
     silentFor: number;
+    /** Bytes of memory that its process has now; 0 once it has ended. */
+    rss: number;
+    /** Bytes of its JavaScript heap that are used, as it told within the last second. */
+    heapUsed: number;
   }
 
   /** A socket that systemd has opened. */
@@ -77,8 +82,17 @@ declare module 'cluster' {
     readonly SCHED_REUSEPORT: number;
 
     fork(env: any, extras: rcluster.WorkerExtras): Worker;
-    /** Sends a message to every connected worker; how many those are. */
+    /** In the primary: sends a message to every connected worker; how many those are. */
     broadcast(message: any): number;
+    /**
+     * Answers requests; `null` takes the handler away. In the primary those of all workers, also of later ones:
+     * `from` is the Worker. In a worker those of the primary, where `from` is 0, and of other workers, where it is
+     * their number. What the handler throws rejects the request.
+     */
+    onRequest(handler: ((message: any, from: any) => unknown) | null): void;
+    /** In a worker: another has sent a message by `sendTo` or `broadcast`. What comes before a listener waits. */
+    on(event: 'workerMessage', listener: (message: any, workerId: number) => void): this;
+    once(event: 'workerMessage', listener: (message: any, workerId: number) => void): this;
     /** The load of each worker that can tell it, by its number. */
     loads(): Record<number, rcluster.WorkerLoad>;
     /** How many workers can run at once, a container's quota considered, now. */
@@ -94,7 +108,24 @@ declare module 'cluster' {
     /** It gets no new connections from now on; it keeps those it has. */
     pause(): this;
     resume(): this;
-    /** Undefined before it has told, or if it never loads rcluster. */
+    /**
+     * In the primary: asks the worker; in the worker: asks the primary. Rejects with the handler's error, with
+     * `ERR_RCLUSTER_PEER` where the other end has not loaded rcluster, with `ERR_IPC_CHANNEL_CLOSED` when it has gone.
+     */
+    request(message: any, options?: rcluster.WorkerRequestOptions): Promise<any>;
+    /** Answers requests of the other end of this worker's channel only; the last of this and `cluster.onRequest` holds. */
+    onRequest(handler: ((message: any) => unknown) | null): void;
+    /**
+     * In a worker: a message to another one, by its number. Resolves once it has arrived; emits 'workerMessage' on
+     * the other's `cluster`. Rejects with `ERR_RCLUSTER_NO_WORKER` when there is no such worker, or none any more.
+     * Goes by a structured clone, from worker to worker without the primary.
+     */
+    sendTo?(workerId: number, message: any, options?: rcluster.WorkerRequestOptions): Promise<void>;
+    /** In a worker: asks another one, whose `cluster.onRequest` answers. */
+    requestTo?(workerId: number, message: any, options?: rcluster.WorkerRequestOptions): Promise<any>;
+    /** In a worker: a message to all others that have loaded rcluster; how many have got it. */
+    broadcast?(message: any, options?: rcluster.WorkerRequestOptions): Promise<number>;
+    /** In the primary; undefined before the worker has told, or if it never loads rcluster. */
     readonly load: rcluster.WorkerLoad | undefined;
   }
 

@@ -46,6 +46,7 @@ module.exports = cluster;
     listenFds,
     loads,
     native,
+    onRequest,
     schedulingPolicy,
     settings,
     setupMaster,

@@ -53,6 +53,8 @@ const codes = {
     RangeError,
     (limit) => `The message has more than ${limit} bytes, the limit of this channel`,
   ],
+  ERR_RCLUSTER_NO_HANDLER: [Error, (id) => `Worker ${id} answers no requests: it has no cluster.onRequest`],
+  ERR_RCLUSTER_NO_WORKER: [Error, (id) => `There is no worker ${id}, or it has ended`],
   ERR_RCLUSTER_PEER: [
     Error,
     () => 'The other end of the channel has not loaded rcluster, which this needs on both ends',

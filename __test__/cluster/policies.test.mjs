@@ -160,6 +160,35 @@ test('a worker tells its load', async () => {
   expect(cluster.loads()[worker.id]).toMatchObject({ adopted: 3 });
 });
 
+test.each([
+  ['SCHED_NONE', SCHED_NONE],
+  ['SCHED_REUSEPORT', SCHED_REUSEPORT],
+])('a worker that accepts for itself tells its load too (%s)', async (_, policy) => {
+  const { workers, port } = await cast(policy, 2);
+  const ids = await stayTimes(12, port);
+  const countOf = (worker) => times(ids, worker);
+  await waitFor(() => workers.every((worker) => worker.load.open === countOf(worker)));
+  expect(workers.map(({ load }) => load.adopted)).toEqual(workers.map(countOf));
+  for (const socket of sockets) socket.destroy();
+  await waitFor(() => workers.every(({ load }) => load.open === 0));
+  expect(workers.map(({ load }) => load.closed)).toEqual(workers.map(countOf));
+  expect(workers.map(({ load }) => load.pending)).toEqual([0, 0]);
+});
+
+test('a worker tells its memory, until it has ended', async () => {
+  const [worker] = await startWorkers(1);
+  await waitFor(() => worker.load);
+  const { rss, heapUsed } = worker.load;
+  const memory = await call(worker, 'memoryUsage');
+  expect(Math.abs(rss - memory.rss)).toBeLessThan(20e6);
+  expect(Math.abs(heapUsed - memory.heapUsed)).toBeLessThan(10e6);
+  await call(worker, 'useHeap', 40e6);
+  await waitFor(() => worker.load.heapUsed > heapUsed + 30e6);
+  expect(cluster.loads()[worker.id].rss).toBeGreaterThan(rss);
+  await endAll();
+  expect(worker.load.rss).toBe(0);
+});
+
 test('a stopped worker gets no new connections, and those on their way to it go to others', async () => {
   const { workers, port } = await cast(SCHED_RR, 2, 'listen');
   const [stopped, other] = workers;

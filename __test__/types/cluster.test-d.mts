@@ -19,3 +19,11 @@ nodeCluster.schedulingPolicy = nodeCluster.SCHED_LEAST_CONN;
 cluster.setupPrimary({ affinity: 'near' });
 // @ts-expect-error read only
 worker.load = undefined;
+expectType<Promise<any>>(worker.request({ any: 'thing' }, { timeout: 100 }));
+worker.onRequest((message) => message);
+cluster.onRequest((message, from) => [message, from.id]);
+cluster.onRequest(null);
+cluster.on('workerMessage', (message, workerId) => expectType<number>(workerId));
+if (cluster.worker?.sendTo) expectType<Promise<void>>(cluster.worker.sendTo(2, 'x', { timeout: 5 }));
+expectType<Promise<number> | undefined>(cluster.worker?.broadcast?.('x'));
+expectType<number[]>(Object.values(loads()).map(({ rss, heapUsed }) => rss + heapUsed));

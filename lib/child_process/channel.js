@@ -575,6 +575,27 @@ function takeOverChannel(fd, serializationMode, born) {
   return ipc;
 }
 
+/**
+ * Gives `target` a channel to a process that is neither parent nor child. It carries questions only, keeps nothing
+ * alive while none is open, and stays on its socket: a ring for each two of many would be much memory.
+ * @param {any} target
+ * @param {number} fd owned by the channel from now on
+ * @param {boolean} isFirst whether this side speaks first; one has to
+ * @param {(message: any) => any} onRequest
+ */
+function joinChannel(target, fd, isFirst, onRequest) {
+  const control = setupChannel(
+    target,
+    () => fd,
+    'advanced',
+    () => {},
+  );
+  const { peer } = target[kIpc];
+  peer.requests.onRequest(onRequest);
+  control.unrefCounted();
+  if (isFirst) peer.greet(false);
+}
+
 /** What Node has not. @param {Ipc} ipc */
 function defineExtras({ child, control, peer, wire }) {
   const { requests } = peer;
@@ -596,4 +617,4 @@ function defineExtras({ child, control, peer, wire }) {
   defineProperty(control, 'transport', /** @type {any} */ (transport));
 }
 
-module.exports = { setupChannel, takeOverChannel };
+module.exports = { joinChannel, setupChannel, takeOverChannel };

@@ -16,6 +16,9 @@ const { takeOverChannel } = require('./channel');
 /** On Node's handle of a channel that has been taken over, by this copy of the module or another. */
 const kTaken = Symbol.for('rcluster.taken');
 
+/** What ends the wait of those that ask before the channel has been taken over. */
+const kDeferred = Symbol('rcluster.deferred');
+
 /** How often it is tried again while a message is on its way, in milliseconds. */
 const RETRY_INTERVAL = 5;
 
@@ -27,8 +30,13 @@ function symbolOf(object, description) {
 /** Takes the channel over, at once or as soon as no message is on its way; does nothing where that is not to be. */
 function takeOver() {
   const target = /** @type {any} */ (process);
-  if (!isMainThread || !target.channel || !target.connected) return;
-  refuseExtras(target);
+  if (!isMainThread) return;
+  if (!target.channel || !target.connected) {
+    if (target[kDeferred]) refuseExtras(target);
+    target[kDeferred]?.();
+    return;
+  }
+  if (!('request' in target)) refuseExtras(target);
   const key = symbolOf(target, 'kChannelHandle');
   const handle = key && target[key];
   const pending = symbolOf(target.channel, 'kPendingMessages');
@@ -37,7 +45,10 @@ function takeOver() {
     .find((/** @type {Function} */ candidate) => `${candidate}`.includes('NODE_HANDLE_ACK'));
   if (!handle || !pending || !listener || handle[kTaken] || !engine.channelPeerIsOurs(handle.fd)) return;
   if (!isIdle(target, handle)) {
-    setTimeout(takeOver, RETRY_INTERVAL).unref();
+    // Keeps the process alive only as long as its channel does: what waits may be an answer.
+    const timer = setTimeout(takeOver, RETRY_INTERVAL);
+    if (!handle.hasRef()) timer.unref();
+    deferExtras(target);
     return;
   }
 
@@ -64,15 +75,35 @@ function takeOver() {
   handle.readStart = () => wire.pause(false);
   handle.readStop = () => wire.pause(true);
   peer.greet();
+  target[kDeferred]?.();
 }
 
 /** What only an rcluster parent can do, until it is known to be one. @param {any} target */
 function refuseExtras(target) {
-  if ('request' in target) return;
   const refuse = () => {
     throw codedError('ERR_RCLUSTER_PEER');
   };
   const methods = { request: async () => refuse(), onRequest: refuse, messages: refuse };
+  for (const [name, value] of Object.entries(methods)) {
+    Object.defineProperty(target, name, { value, configurable: true, writable: true });
+  }
+}
+
+/** Has what only an rcluster parent can do wait until the channel is taken over, which is tried again soon. @param {any} target */
+function deferExtras(target) {
+  if (target[kDeferred]) return;
+  const taken = new Promise((resolve) =>
+    Object.defineProperty(target, kDeferred, { value: resolve, configurable: true }),
+  );
+  /** @type {Record<string, (...args: any[]) => any>} */
+  const methods = {
+    request: (...args) => taken.then(() => target.request(...args)),
+    onRequest: (handler) => void taken.then(() => target.onRequest(handler)),
+    async *messages(...args) {
+      await taken;
+      yield* target.messages(...args);
+    },
+  };
   for (const [name, value] of Object.entries(methods)) {
     Object.defineProperty(target, name, { value, configurable: true, writable: true });
   }

@@ -38,10 +38,10 @@ class Peer {
     this.requests = new Requests(ipc);
   }
 
-  /** Speaks first. */
-  greet() {
+  /** Speaks first. @param {boolean} [isRingWanted] */
+  greet(isRingWanted = isRingAllowed()) {
     const { wire } = this.ipc;
-    const fd = isRingAllowed() ? engine.channelOfferRing(wire.id) : -1;
+    const fd = isRingWanted ? engine.channelOfferRing(wire.id) : -1;
     wire.write({ cmd: HELLO, ring: fd >= 0 }, Math.max(fd, -1));
   }
 

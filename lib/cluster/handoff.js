@@ -28,9 +28,9 @@ const listeners = new Map();
 on(kinds.CLUSTER_CONNECTION, sendConnection);
 on(kinds.CLUSTER_ACCEPT_FAILED, warnOfFailure);
 
-/** Makes the native side of a worker that is about to be started. @returns {Handoff | undefined} */
-function prepare() {
-  const [id, fd, inode] = engine.clusterAddWorker();
+/** Makes the native side of the worker `number`, which is about to be started. @param {number} number @returns {Handoff | undefined} */
+function prepare(number) {
+  const [id, fd, inode] = engine.clusterAddWorker(number);
   return id < 0 ? undefined : { id, fd, inode };
 }
 

@@ -11,6 +11,7 @@ const handoff = require('./handoff');
 const { Distributed, PerWorker, Shared, isUdp } = require('./listeners');
 const messages = require('./messages');
 const { place } = require('./processors');
+const asking = require('./requests');
 const scheduling = require('./scheduling');
 const workerProcess = require('./worker_process');
 
@@ -109,6 +110,7 @@ function fork(env, extras) {
   // The last of all, and the only one after an exec that failed.
   child.once('close', () => handoff.ended(worker));
   messages.listen(child, (message) => onRequest(worker, message));
+  asking.forked(worker);
 
   process.nextTick(emitFork, worker);
   cluster.workers[worker.id] = worker;
@@ -286,6 +288,7 @@ function destroyWorker(signal) {
 function install() {
   Object.assign(cluster, { setupPrimary, setupMaster: setupPrimary, fork, disconnect, broadcast });
   scheduling.install();
+  asking.install();
   Object.assign(Worker.prototype, { disconnect: disconnectWorker, destroy: destroyWorker });
 }
 

@@ -5,6 +5,7 @@
 // known of each worker's load.
 
 const { codedError, validateInteger } = require('../errors');
+const { engine } = require('../native');
 const handoff = require('./handoff');
 const constants = require('./policies');
 
@@ -88,8 +89,17 @@ const workerExtras = {
 function loadOf(worker) {
   const numbers = handoff.loadNumbers(worker);
   if (numbers.length === 0) return undefined;
-  const [adopted, open, pending, utilization, silentFor] = numbers;
-  return { adopted, open, closed: adopted - open, pending, utilization: utilization / 1000, silentFor };
+  const [adopted, open, pending, utilization, silentFor, heapUsed] = numbers;
+  return {
+    adopted,
+    open,
+    closed: adopted - open,
+    pending,
+    utilization: utilization / 1000,
+    silentFor,
+    rss: worker.isDead() ? 0 : engine.residentMemory(worker.process.pid),
+    heapUsed,
+  };
 }
 
 /** The load of each worker that can tell it, by the worker's number. */

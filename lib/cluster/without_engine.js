@@ -22,6 +22,7 @@ Object.assign(cluster, policies, {
   listenFds,
   broadcast: refuse('broadcast'),
   loads: refuse('loads'),
+  onRequest: refuse('onRequest'),
 });
 
 module.exports = cluster;

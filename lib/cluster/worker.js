@@ -6,32 +6,46 @@
 // One of the two files that touch Node's private names.
 
 const { handleFromFd } = require('../child_process/handles');
+const { takeOver } = require('../child_process/inherited');
 const { nodeMajor } = require('../errors');
 const { engine, kinds, on } = require('../native');
+const peers = require('./peers');
+const requests = require('./requests');
 
 /** @type {any} */
 const cluster = require('node:cluster');
+
+const { memoryUsage } = process;
 
 /** How often a server that was full is looked at for room, in milliseconds. */
 const ROOM_INTERVAL = 5;
 
 /**
+ * @typedef {object} Counted a server whose open connections are counted
+ * @property {any} server
+ * @property {number} open connections counted in `openCount`
+ *
  * @typedef {object} Entry a server that takes hand-offs
  * @property {any} server
+ * @property {Counted} counted
  * @property {any} handle what Node has in the place of a listening handle
  * @property {'tcp' | 'pipe'} kind of its connections
- * @property {number} open connections counted in `openCount`
  * @property {NodeJS.Timeout} [roomTimer] runs while the server is full
  */
 
 /** By token. @type {Map<number, Entry>} */
 const entries = new Map();
+/** A server may listen again. @type {WeakMap<object, Counted>} */
+const counted = new WeakMap();
 let nextToken = 0;
 /** Connections of all these servers, as the primary is told. */
 let openCount = 0;
 
 /** Takes over the hand-off socket, if this worker's primary has made one. */
 function install() {
+  takeOver();
+  requests.install();
+  peers.install();
   const inherited = process.env.RCLUSTER_HANDOFF;
   // Its own children are not to find it.
   delete process.env.RCLUSTER_HANDOFF;
@@ -41,6 +55,8 @@ function install() {
   endWithPrimary();
 
   on(kinds.HANDOFF_CONNECTION, adopt);
+  on(kinds.HANDOFF_HEAP, measureHeap);
+  measureHeap();
   const getServer = cluster._getServer;
   cluster._getServer = function (
     /** @type {any} */ server,
@@ -62,6 +78,7 @@ function install() {
         callback(err, handle);
         // Not before Node has made the stand-in the server's.
         if (isStandIn && entries.has(token)) engine.handoffReady(token);
+        if (!err && handle && !isStandIn) countAccepted(server, handle);
       },
     );
   };
@@ -78,9 +95,8 @@ function endWithPrimary() {
 /** @param {number} token @param {any} server @param {any} handle */
 function register(token, server, handle) {
   /** @type {Entry} */
-  const entry = { server, handle, kind: handle.getsockname ? 'tcp' : 'pipe', open: 0 };
+  const entry = { server, handle, kind: handle.getsockname ? 'tcp' : 'pipe', counted: countClosing(server) };
   entries.set(token, entry);
-  countClosing(entry);
   const { close } = handle;
   handle.close = function (/** @type {any[]} */ ...args) {
     entries.delete(token);
@@ -89,22 +105,46 @@ function register(token, server, handle) {
   };
 }
 
-/** Tells the primary how many connections are open. @param {Entry} entry */
-function count(entry) {
-  const { _connections: open } = entry.server;
-  openCount += open - entry.open;
-  entry.open = open;
+/** Tells the primary how much of the heap is used. */
+function measureHeap() {
+  engine.handoffHeap(memoryUsage().heapUsed);
+}
+
+/** Counts the connections of a server that accepts by itself. @param {any} server @param {any} handle */
+function countAccepted(server, handle) {
+  const { onconnection } = handle;
+  if (typeof onconnection !== 'function') return;
+  const entry = countClosing(server);
+  handle.onconnection = function (/** @type {any[]} */ ...args) {
+    const { _connections: before } = server;
+    onconnection.apply(this, args);
+    // Unless it was dropped: the server is full.
+    if (server._connections > before) engine.handoffAccepted();
+    count(entry);
+  };
+}
+
+/** Tells the primary how many connections are open. @param {Counted} of */
+function count(of) {
+  const { _connections: open } = of.server;
+  openCount += open - of.open;
+  of.open = open;
   engine.handoffOpenCount(openCount);
 }
 
-/** Node calls this for each connection that has closed, once it is counted. @param {Entry} entry */
-function countClosing(entry) {
-  const { server } = entry;
+/** Counts a server's connections also when they close. @param {any} server @returns {Counted} */
+function countClosing(server) {
+  const known = counted.get(server);
+  if (known !== undefined) return known;
+  const entry = { server, open: 0 };
+  counted.set(server, entry);
+  // Node calls this for each connection that has closed, once it is counted.
   const { _emitCloseIfDrained: emitCloseIfDrained } = server;
   server._emitCloseIfDrained = function (/** @type {any[]} */ ...args) {
     count(entry);
     return emitCloseIfDrained.apply(this, args);
   };
+  return entry;
 }
 
 /** Whether a server takes no more, by the rule of the running line. @param {any} server */
@@ -124,7 +164,7 @@ function adopt(token, fd, listener) {
     waitForRoom(token, entry);
   } else {
     entry.handle.onconnection(0, handleFromFd(entry.kind, fd));
-    count(entry);
+    count(entry.counted);
   }
 }
 

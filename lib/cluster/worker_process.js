@@ -79,7 +79,7 @@ function start(settings, id, env, extras) {
     execArgv.push(`--inspect-port=${getInspectPort(settings.inspectPort)}`);
   }
 
-  const socket = handoff.prepare();
+  const socket = handoff.prepare(id);
   /** @type {Record<string, any>} */
   const workerEnv = { ...process.env, ...env, NODE_UNIQUE_ID: `${id}` };
   if (socket !== undefined) {

@@ -51,16 +51,22 @@ pub(crate) enum Kind {
     PoolTasks = 10,
     /// (channel, 0, 0): more messages have arrived than one turn of the loop is for; see `channelContinue`.
     ChannelMore = 11,
+    /// (worker, descriptor or -1, whether this end asked): in a worker, a socket to another, or there is none such.
+    HandoffPeer = 12,
+    /// (question, worker or 0, 0): in a worker, one of the others; 0 ends the list.
+    HandoffListed = 13,
+    /// (0, 0, 0): in a worker, it is time for `handoffHeap`.
+    HandoffHeap = 14,
     /// (timer, 0, 0): a time of a supervisor's is over.
-    SuperviseDue = 12,
+    SuperviseDue = 15,
     /// (worker, 0, 0): it was killed at its deadline.
-    SuperviseKilled = 13,
+    SuperviseKilled = 16,
     /// (worker, milliseconds, letter of its state): its event loop was stuck for so long, and it was killed.
-    SuperviseHung = 14,
+    SuperviseHung = 17,
     /// (worker, `Trouble`, requests or KiB): it has reached a limit.
-    SuperviseOver = 15,
+    SuperviseOver = 18,
     /// (group, workers, use in thousandths): it should have so many.
-    SuperviseScale = 16,
+    SuperviseScale = 19,
 }
 
 type SinkArgs = FnArgs<(u32, u32, i32, i32)>;

@@ -26,6 +26,8 @@ const REFUSED: usize = 1;
 const OPEN: usize = 2;
 const UTILISATION: usize = 3;
 const HEARTBEAT: usize = 4;
+const HEAP: usize = 5;
+const ACCEPTED: usize = 6;
 // The accept thread's line.
 const SENT: usize = 8;
 // The exchange of a stack: how many times the primary has asked, and what the worker has answered.
@@ -56,6 +58,8 @@ pub struct Snapshot {
     pub utilisation: u32,
     /// Milliseconds since its event loop turned; `None` before it has told for the first time.
     pub silent_for: Option<u64>,
+    /// Bytes of its JavaScript heap that are used.
+    pub heap: u64,
 }
 
 impl Snapshot {
@@ -101,6 +105,16 @@ impl Load {
     /// In the worker: a connection has been given back.
     pub fn refused(&self) {
         self.add(REFUSED, 1);
+    }
+
+    /// In the worker: it has accepted a connection by itself.
+    pub fn accepted(&self) {
+        self.add(ACCEPTED, 1);
+    }
+
+    /// In the worker: so many bytes of its heap are used.
+    pub fn set_heap(&self, bytes: u64) {
+        self.word(HEAP).store(bytes, Ordering::Relaxed);
     }
 
     /// In the worker: so many connections of its servers are open.
@@ -191,7 +205,7 @@ impl Load {
     pub fn at(&self, now: u64) -> Snapshot {
         let heartbeat = self.heartbeat();
         let silent_for = (heartbeat != 0).then(|| now.saturating_sub(heartbeat));
-        let adopted = self.get(TAKEN).saturating_sub(self.get(REFUSED));
+        let adopted = self.get(TAKEN).saturating_sub(self.get(REFUSED)) + self.get(ACCEPTED);
         // What it told last is out of date once it is late: its loop is busy with one thing.
         let is_late = silent_for.is_some_and(|silent_for| silent_for > 2 * HEARTBEAT_INTERVAL);
         Snapshot {
@@ -200,6 +214,7 @@ impl Load {
             pending: self.pending(),
             utilisation: if is_late { FULLY_USED } else { self.get(UTILISATION) as u32 },
             silent_for,
+            heap: self.get(HEAP),
         }
     }
 }
@@ -237,10 +252,12 @@ mod tests {
         theirs.taken();
         theirs.taken();
         theirs.refused();
+        theirs.accepted();
         theirs.set_open(1);
+        theirs.set_heap(77);
         ours.unsent(2);
         let load = ours.at(now());
-        assert_eq!((load.adopted, load.open, load.pending), (1, 1, 1));
+        assert_eq!((load.adopted, load.open, load.pending, load.heap), (2, 1, 1, 77));
     }
 
     #[test]

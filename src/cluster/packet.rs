@@ -1,4 +1,4 @@
-//! What the primary and a worker say on the hand-off socket: 12 bytes, with a connection or without.
+//! What the primary and a worker say on the hand-off socket: 12 bytes, with a descriptor or without.
 //!
 //! The two ends come from the same primary's start-up, but a rolling deploy may mix versions: an unknown
 //! kind is ignored by either end.
@@ -8,9 +8,9 @@
 pub struct Packet {
     /// What it says.
     pub kind: Kind,
-    /// The worker's number for the server, from its `queryServer`.
+    /// The worker's number for the server, from its `queryServer`. Other kinds say what it is.
     pub token: u32,
-    /// The primary's number for the listener; 0 where only the token is known.
+    /// The primary's number for the listener; 0 where only the token is known. Other kinds say what it is.
     pub listener: u32,
 }
 
@@ -25,6 +25,17 @@ pub enum Kind {
     Refused = 3,
     /// Primary to worker: with it comes the memory that the worker's load is told in.
     Load = 4,
+    /// Worker to primary: it wants to talk to the worker that JavaScript calls `token`.
+    Meet = 5,
+    /// Primary to worker: here is a socket to the worker that JavaScript calls `token`. `listener` is 1 if this end
+    /// asked for it, else 0.
+    Peer = 6,
+    /// Primary to worker: there is no worker that JavaScript calls `token`.
+    Absent = 7,
+    /// Worker to primary: which other workers are there? `token` is the number of the question.
+    List = 8,
+    /// Primary to worker: in answer to question `token`, the worker that JavaScript calls `listener`; 0 ends the list.
+    Listed = 9,
 }
 
 /// Length of an encoded packet.
@@ -49,6 +60,11 @@ impl Packet {
             2 => Kind::Ready,
             3 => Kind::Refused,
             4 => Kind::Load,
+            5 => Kind::Meet,
+            6 => Kind::Peer,
+            7 => Kind::Absent,
+            8 => Kind::List,
+            9 => Kind::Listed,
             _ => return None,
         };
         Some(Self { kind, token: word(4), listener: word(8) })
@@ -61,7 +77,18 @@ mod tests {
 
     #[test]
     fn what_is_encoded_is_decoded_and_anything_else_is_refused() {
-        for kind in [Kind::Connection, Kind::Ready, Kind::Refused, Kind::Load] {
+        let kinds = [
+            Kind::Connection,
+            Kind::Ready,
+            Kind::Refused,
+            Kind::Load,
+            Kind::Meet,
+            Kind::Peer,
+            Kind::Absent,
+            Kind::List,
+            Kind::Listed,
+        ];
+        for kind in kinds {
             let packet = Packet { kind, token: 7, listener: u32::MAX };
             assert_eq!(Packet::decode(&packet.encode()), Some(packet));
         }

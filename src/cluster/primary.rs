@@ -34,10 +34,17 @@ pub type WorkerId = u32;
 /// hold up the others, few enough that not many wait behind it.
 const HANDOFF_BUFFER: usize = 16 * 768 / 2;
 
+/// What a worker is called in JavaScript, and in whose: each cluster of this process counts for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Name {
+    pub(super) cluster: u32,
+    pub(super) number: u32,
+}
+
 pub(super) enum Command {
     Listen { listener: ListenerId, socket: OwnedFd, policy: Policy, events: Events },
     Close { listener: ListenerId },
-    AddWorker { worker: WorkerId, channel: Channel, load: Arc<Load> },
+    AddWorker { worker: WorkerId, name: Name, channel: Channel, load: Arc<Load> },
     WatchWorker { worker: WorkerId, process: OwnedFd },
     RemoveWorker { worker: WorkerId, crashed: bool },
     TakeBack { worker: WorkerId },
@@ -145,6 +152,8 @@ fn next_id() -> u32 {
 /// The accept thread from the side of one JavaScript thread.
 pub struct Primary {
     thread: &'static Thread,
+    /// The number of this cluster in the process.
+    cluster: u32,
     events: Events,
     receiver: Receiver<Event>,
 }
@@ -153,7 +162,8 @@ impl Primary {
     /// Starts the accept thread if this is the first.
     pub fn new() -> Result<Self, Errno> {
         let (sender, receiver) = unbounded();
-        Ok(Self { thread: Thread::get()?, events: Events { sender, wake: new_wake()? }, receiver })
+        let events = Events { sender, wake: new_wake()? };
+        Ok(Self { thread: Thread::get()?, cluster: next_id(), events, receiver })
     }
 
     /// Readable when `next_event` has something.
@@ -179,8 +189,9 @@ impl Primary {
         Listening { listener, number, path, thread: self.thread }
     }
 
-    /// Makes the hand-off socket of a worker that is about to be started.
-    pub fn add_worker(&self) -> Result<NewWorker, Errno> {
+    /// Makes the hand-off socket of a worker that is about to be started, by whose `number` other workers will ask
+    /// for it.
+    pub fn add_worker(&self, number: u32) -> Result<NewWorker, Errno> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
         setsockopt(&ours, SndBuf, &HANDOFF_BUFFER)?;
@@ -191,7 +202,8 @@ impl Primary {
         scm::send(ours.as_fd(), &packet.encode(), Some(memory.as_fd()))?;
         let new =
             NewWorker { worker, fd: theirs.as_raw_fd(), inode: fstat(&theirs)?.st_ino, load: load.clone() };
-        self.thread.send(Command::AddWorker { worker, channel: Channel { ours, theirs }, load });
+        let name = Name { cluster: self.cluster, number };
+        self.thread.send(Command::AddWorker { worker, name, channel: Channel { ours, theirs }, load });
         Ok(new)
     }
 

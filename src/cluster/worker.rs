@@ -21,6 +21,8 @@ use crate::sys::scm;
 pub enum Received {
     /// A connection for the server of this packet's token.
     Connection(Packet, OwnedFd),
+    /// Something about another worker; with `Peer` comes a socket.
+    Letter(Packet, Option<OwnedFd>),
     /// Nothing more for now.
     Empty,
     /// The primary has gone.
@@ -61,13 +63,19 @@ impl Inbox {
         loop {
             match scm::receive(self.fd(), &mut bytes) {
                 Ok((0, _)) => return Received::Closed,
-                Ok((length, Some(connection))) => {
-                    if let Some(packet) = Packet::decode(&bytes[..length]) {
+                Ok((length, descriptor)) => match (Packet::decode(&bytes[..length]), descriptor) {
+                    (Some(packet @ Packet { kind: Kind::Connection, .. }), Some(connection)) => {
                         self.load.as_ref().inspect(|load| load.taken());
                         return Received::Connection(packet, connection);
                     }
-                }
-                Ok((_, None)) => {}
+                    (Some(packet @ Packet { kind: Kind::Peer, .. }), Some(socket)) => {
+                        return Received::Letter(packet, Some(socket));
+                    }
+                    (Some(packet @ Packet { kind: Kind::Absent | Kind::Listed, .. }), None) => {
+                        return Received::Letter(packet, None);
+                    }
+                    _ => {}
+                },
                 Err(Errno::EAGAIN) => return Received::Empty,
                 Err(_) => return Received::Closed,
             }
@@ -77,6 +85,16 @@ impl Inbox {
     /// Tells the primary that the server of `token` takes connections.
     pub fn ready(&mut self, token: u32) {
         self.send(Packet { kind: Kind::Ready, token, listener: 0 }, None);
+    }
+
+    /// Asks for a socket to the worker that JavaScript calls `number`.
+    pub fn meet(&mut self, number: u32) {
+        self.send(Packet { kind: Kind::Meet, token: number, listener: 0 }, None);
+    }
+
+    /// Asks which other workers there are; the answer has this number.
+    pub fn list(&mut self, question: u32) {
+        self.send(Packet { kind: Kind::List, token: question, listener: 0 }, None);
     }
 
     /// Gives a connection back; no more come for `token` until it is `ready`.

@@ -25,6 +25,14 @@ pub fn peak(pid: i32) -> Option<f64> {
     field(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, "VmHWM:")
 }
 
+/// The memory of `pid` that is in the machine's, in bytes.
+pub fn resident(pid: i32) -> Option<f64> {
+    let pages: f64 =
+        fs::read_to_string(format!("/proc/{pid}/statm")).ok()?.split(' ').nth(1)?.parse().ok()?;
+    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096);
+    Some(pages * page as f64)
+}
+
 fn field(text: &str, name: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.split_ascii_whitespace().next()?.parse().ok())
 }
@@ -54,6 +62,13 @@ fn parse(stat: &str, status: &str, io: &str, tick_us: f64) -> Option<Live> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_that_runs_has_memory_and_one_that_does_not_has_none() {
+        let resident = resident(std::process::id() as i32).unwrap();
+        assert!(resident > 500_000.0 && resident % 4096.0 == 0.0);
+        assert_eq!(super::resident(i32::MAX), None);
+    }
 
     #[test]
     fn the_fields_are_those_of_proc() {

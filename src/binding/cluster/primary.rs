@@ -15,6 +15,7 @@ use crate::cluster::listener;
 use crate::cluster::load::{self, Load};
 use crate::cluster::primary::{Event, Listening, Primary};
 use crate::cluster::schedule::Policy;
+use crate::process::usage;
 use crate::sys::fd::duplicate;
 use crate::sys::uv::Poll;
 
@@ -145,11 +146,12 @@ impl Engine {
     }
 
     /// Makes the hand-off socket for a worker about to be started: its number, the descriptor it is to inherit
-    /// (which stays the engine's), and the inode by which it will know it. Below 0 the first is an errno.
+    /// (which stays the engine's), and the inode by which it will know it. Below 0 the first is an errno. Other
+    /// workers will ask for it by `number`.
     #[napi]
-    pub fn cluster_add_worker(&self) -> Vec<f64> {
+    pub fn cluster_add_worker(&self, number: u32) -> Vec<f64> {
         let added = self.primary_side().and_then(|side| {
-            let new = side.primary.add_worker()?;
+            let new = side.primary.add_worker(number)?;
             side.workers.borrow_mut().insert(new.worker, new.load.clone());
             Ok(new)
         });
@@ -190,7 +192,8 @@ impl Engine {
     }
 
     /// The load of a worker, as it told itself: connections it got, open ones, ones on their way to it, thousandths of
-    /// its time in which its event loop does not wait, milliseconds since that turned. Empty before it has told.
+    /// its time in which its event loop does not wait, milliseconds since that turned, bytes of its heap that are
+    /// used. Empty before it has told.
     #[napi]
     pub fn cluster_load(&self, worker: u32) -> Vec<f64> {
         let mut numbers = Vec::new();
@@ -199,11 +202,18 @@ impl Engine {
             if let Some(load) = load
                 && let Some(silent_for) = load.silent_for
             {
-                let counts = [load.adopted, load.open, load.pending, u64::from(load.utilisation), silent_for];
+                let utilisation = u64::from(load.utilisation);
+                let counts = [load.adopted, load.open, load.pending, utilisation, silent_for, load.heap];
                 numbers.extend(counts.map(|count| count as f64));
             }
         });
         numbers
+    }
+
+    /// Bytes of memory that a process has now; 0 once it has ended.
+    #[napi]
+    pub fn resident_memory(&self, pid: i32) -> f64 {
+        usage::resident(pid).unwrap_or(0.0)
     }
 
     /// Adds a worker to a listener; `token` below 0 for one that gets its connections over the channel.

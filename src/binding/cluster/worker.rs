@@ -10,6 +10,7 @@ use nix::errno::Errno;
 
 use super::{Engine, Kind, State};
 use crate::cluster::load::{HEARTBEAT_INTERVAL, Load, Meter};
+use crate::cluster::packet::{Kind as Letter, Packet};
 use crate::cluster::worker::{Inbox, Received};
 use crate::sys::fd::take;
 use crate::sys::orphan;
@@ -17,6 +18,8 @@ use crate::sys::uv::{Poll, Timer};
 
 /// Connections adopted in one turn of the loop, before what else is ready gets its turn.
 const ADOPT_BATCH: usize = 64;
+/// The heap is measured with every so many heartbeats.
+const HEARTBEATS_PER_HEAP: u32 = 10;
 
 pub(super) struct WorkerSide {
     // Closed before `inbox`, whose descriptor it watches.
@@ -26,6 +29,7 @@ pub(super) struct WorkerSide {
     meter: RefCell<Meter>,
     /// Connections of its servers that are open.
     open: Cell<u32>,
+    heartbeats: Cell<u32>,
 }
 
 impl WorkerSide {
@@ -45,6 +49,7 @@ impl WorkerSide {
             inbox: RefCell::new(inbox),
             meter: RefCell::default(),
             open: Cell::default(),
+            heartbeats: Cell::default(),
         }))
     }
 
@@ -56,13 +61,27 @@ impl WorkerSide {
 
 fn on_heartbeat(state: &Weak<State>) {
     let Some(state) = state.upgrade() else { return };
-    if let Some(side) = &*state.cluster.worker.borrow() {
+    let side = state.cluster.worker.borrow().clone();
+    if let Some(side) = side {
         let (time, waited) = state.uv_loop.times();
         let utilisation = side.meter.borrow_mut().measure(time, waited);
         if let Some(load) = side.inbox.borrow().load() {
             load.set_open(side.open.get());
             load.beat(utilisation);
         }
+        let heartbeats = side.heartbeats.get().wrapping_add(1);
+        side.heartbeats.set(heartbeats);
+        if heartbeats % HEARTBEATS_PER_HEAP == 0 {
+            state.emit(Kind::HandoffHeap, 0, 0, 0);
+        }
+    }
+}
+
+/// Tells JavaScript something about another worker.
+fn on_letter(state: &State, Packet { kind, token, listener }: Packet, fd: i32) {
+    match kind {
+        Letter::Listed => state.emit(Kind::HandoffListed, token, listener as i32, 0),
+        _ => state.emit(Kind::HandoffPeer, token, fd, listener as i32),
     }
 }
 
@@ -83,6 +102,9 @@ fn on_worker_ready(state: &Weak<State>) {
             Received::Connection(packet, connection) => {
                 let fd = connection.into_raw_fd();
                 state.emit(Kind::HandoffConnection, packet.token, fd, packet.listener as i32);
+            }
+            Received::Letter(packet, descriptor) => {
+                on_letter(&state, packet, descriptor.map_or(-1, IntoRawFd::into_raw_fd));
             }
             Received::Empty => return,
             Received::Closed => {
@@ -158,6 +180,38 @@ impl Engine {
                 load.set_open(count);
             }
         }
+    }
+
+    /// In a worker: it has accepted a connection by itself.
+    #[napi]
+    pub fn handoff_accepted(&self) {
+        if let Some(side) = &*self.state.cluster.worker.borrow()
+            && let Some(load) = side.inbox.borrow().load()
+        {
+            load.accepted();
+        }
+    }
+
+    /// In a worker: so many bytes of its heap are used.
+    #[napi]
+    pub fn handoff_heap(&self, bytes: f64) {
+        if let Some(side) = &*self.state.cluster.worker.borrow()
+            && let Some(load) = side.inbox.borrow().load()
+        {
+            load.set_heap(bytes as u64);
+        }
+    }
+
+    /// In a worker: asks for a socket to the worker of this number; false if there is nobody to ask.
+    #[napi]
+    pub fn handoff_meet(&self, number: u32) -> bool {
+        self.with_inbox(|inbox| inbox.meet(number))
+    }
+
+    /// In a worker: asks which other workers there are; false if there is nobody to ask.
+    #[napi]
+    pub fn handoff_list(&self, question: u32) -> bool {
+        self.with_inbox(|inbox| inbox.list(question))
     }
 
     /// In a worker: gives back a connection, for another; no more come for `token` until it is ready again.

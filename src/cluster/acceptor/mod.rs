@@ -3,6 +3,7 @@
 //! It waits in epoll only. A listener is watched while some worker of it can take a connection; otherwise
 //! connections stay in the kernel's backlog. A connection once accepted is delivered or waits here in order.
 
+mod letters;
 mod pauses;
 mod serving;
 mod workers;
@@ -158,7 +159,9 @@ impl Acceptor {
                     let _ = self.epoll.delete(&listener.socket);
                 }
             }
-            Command::AddWorker { worker, channel, load } => self.add_worker(worker, channel, load),
+            Command::AddWorker { worker, name, channel, load } => {
+                self.add_worker(worker, name, channel, load);
+            }
             Command::WatchWorker { worker, process } => {
                 if let Some(entry) = self.workers.get_mut(&worker) {
                     let event = EpollEvent::new(EpollFlags::EPOLLIN, PROCESS | u64::from(worker));

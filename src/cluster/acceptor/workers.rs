@@ -1,6 +1,6 @@
 //! What the accept thread knows of its workers, and hears from them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 use super::{Acceptor, HANDOFF, Way};
 use crate::cluster::load::{FULLY_USED, Load, Snapshot};
 use crate::cluster::packet::{Kind, LENGTH, Packet};
-use crate::cluster::primary::{Channel, ListenerId, WorkerId};
+use crate::cluster::primary::{Channel, ListenerId, Name, WorkerId};
 use crate::sys::scm;
 
 /// What one connection is taken to add to the use of an event loop until that is measured next, in thousandths.
@@ -24,6 +24,7 @@ const TRIAL: u64 = 2000;
 
 #[derive(Debug)]
 pub(super) struct Worker {
+    pub(super) name: Name,
     pub(super) channel: Channel,
     pub(super) load: Arc<Load>,
     pub(super) process: Option<OwnedFd>,
@@ -35,6 +36,8 @@ pub(super) struct Worker {
     pub(super) weight: u32,
     /// The lowest number that no other worker had when it came: its replacement will have the same.
     pub(super) slot: u32,
+    /// What it is to be told beside connections, and its socket has no room for.
+    pub(super) letters: VecDeque<(Packet, Option<OwnedFd>)>,
     /// When it was ready for the first time; 0 before.
     ready_since: u64,
     pub(super) on_trial_until: u64,
@@ -44,8 +47,9 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(channel: Channel, load: Arc<Load>, slot: u32) -> Self {
+    pub(super) fn new(name: Name, channel: Channel, load: Arc<Load>, slot: u32) -> Self {
         Self {
+            name,
             channel,
             load,
             process: None,
@@ -54,6 +58,7 @@ impl Worker {
             paused: false,
             weight: 1,
             slot,
+            letters: VecDeque::new(),
             ready_since: 0,
             on_trial_until: 0,
             measured_at: 0,
@@ -79,12 +84,12 @@ impl Worker {
 }
 
 impl Acceptor {
-    pub(super) fn add_worker(&mut self, id: WorkerId, channel: Channel, load: Arc<Load>) {
+    pub(super) fn add_worker(&mut self, id: WorkerId, name: Name, channel: Channel, load: Arc<Load>) {
         let event = EpollEvent::new(EpollFlags::EPOLLIN, HANDOFF | u64::from(id));
         let _ = self.epoll.add(&channel.ours, event);
         let is_free = |slot: &u32| self.workers.values().all(|worker| worker.ended || worker.slot != *slot);
         let slot = (0..).find(is_free).unwrap_or(0);
-        self.workers.insert(id, Worker::new(channel, load, slot));
+        self.workers.insert(id, Worker::new(name, channel, load, slot));
     }
 
     /// Takes what a worker sends, and notes that its socket has room again.
@@ -94,6 +99,7 @@ impl Acceptor {
             worker.full = false;
             let event = EpollEvent::new(EpollFlags::EPOLLIN, HANDOFF | u64::from(id));
             let _ = self.epoll.modify(&worker.channel.ours, &mut { event });
+            self.send_letters(id);
             self.unqueue(id);
             self.serve_worker(id);
         }
@@ -118,6 +124,8 @@ impl Acceptor {
                         self.serve(packet.listener);
                     }
                 }
+                (Kind::Meet, _) => self.introduce(id, packet.token),
+                (Kind::List, _) => self.list(id, packet.token),
                 _ => {}
             }
         }
@@ -203,16 +211,19 @@ impl Acceptor {
         let Some(worker) = self.workers.get(&id) else { return };
         let mut bytes = [0; LENGTH];
         let mut taken: HashMap<ListenerId, Vec<OwnedFd>> = HashMap::new();
-        while let Ok((length @ 1.., Some(connection))) =
-            scm::receive(worker.channel.theirs.as_fd(), &mut bytes)
-        {
-            if let Some(packet) = Packet::decode(&bytes[..length])
-                && packet.kind == Kind::Connection
-            {
-                worker.load.unsent(1);
-                taken.entry(packet.listener).or_default().push(connection);
+        let mut letters = Vec::new();
+        while let Ok((length @ 1.., descriptor)) = scm::receive(worker.channel.theirs.as_fd(), &mut bytes) {
+            match (Packet::decode(&bytes[..length]), descriptor) {
+                (Some(packet @ Packet { kind: Kind::Connection, .. }), Some(connection)) => {
+                    worker.load.unsent(1);
+                    taken.entry(packet.listener).or_default().push(connection);
+                }
+                // One that only hangs still wants to know.
+                (Some(packet), descriptor) if !worker.ended => letters.push((packet, descriptor)),
+                _ => {}
             }
         }
+        self.return_letters(id, letters);
         self.serve_worker(id);
         for (id, connections) in taken {
             if let Some(listener) = self.listeners.get_mut(&id) {

@@ -54,7 +54,7 @@ impl Stage {
     }
 
     fn add_worker(&mut self) {
-        let new = self.primary.add_worker().unwrap();
+        let new = self.primary.add_worker(self.workers.len() as u32 + 1).unwrap();
         self.primary.join(self.listening.id(), new.worker, Some(TOKEN));
         let mut inbox = Inbox::open(duplicate(new.fd).unwrap().into_raw_fd(), new.inode).unwrap();
         inbox.ready(TOKEN);
@@ -195,7 +195,7 @@ fn a_worker_that_takes_nothing_is_passed_over_when_its_socket_is_full() {
 fn a_worker_without_a_token_gets_one_at_a_time_until_it_has_answered() {
     let stage = Stage::new(0);
     let (primary, listener) = (&stage.primary, stage.listening.id());
-    let worker = primary.add_worker().unwrap().worker;
+    let worker = primary.add_worker(1).unwrap().worker;
     primary.join(listener, worker, None);
     let _clients: Vec<_> = (0..3).map(|name| stage.connect(name)).collect();
     let next = || {
@@ -277,4 +277,85 @@ fn a_worker_that_is_paused_gets_none_until_it_is_resumed() {
     std::thread::sleep(Duration::from_millis(20));
     let _more: Vec<_> = (3..5).map(|name| stage.connect(name)).collect();
     assert_eq!((stage.take(0, 1).len(), stage.take(1, 1).len()), (1, 1));
+}
+
+/// The next thing that worker `index` is told beside connections.
+fn letter(stage: &Stage, index: usize) -> (Packet, Option<OwnedFd>) {
+    let mut next = None;
+    wait_until(|| {
+        if let Received::Letter(packet, descriptor) = stage.workers[index].1.receive() {
+            next = Some((packet, descriptor));
+        }
+        next.is_some()
+    });
+    next.unwrap()
+}
+
+#[test]
+fn workers_are_given_a_socket_to_each_other() {
+    let mut stage = Stage::new(2);
+    stage.workers[0].1.meet(2);
+    let (asked, ours) = letter(&stage, 0);
+    let (told, theirs) = letter(&stage, 1);
+    assert_eq!((asked.kind, asked.token, asked.listener), (Kind::Peer, 2, 1));
+    assert_eq!((told.kind, told.token, told.listener), (Kind::Peer, 1, 0));
+    nix::unistd::write(ours.unwrap(), b"x").unwrap();
+    let mut byte = [0];
+    assert_eq!(nix::unistd::read(theirs.unwrap(), &mut byte), Ok(1));
+
+    stage.workers[0].1.meet(9);
+    let (absent, none) = letter(&stage, 0);
+    assert_eq!((absent.kind, absent.token, none.is_none()), (Kind::Absent, 9, true));
+    stage.primary.remove_worker(stage.workers[1].0, false);
+    stage.workers[0].1.meet(2);
+    assert_eq!(letter(&stage, 0).0.kind, Kind::Absent);
+}
+
+#[test]
+fn workers_of_another_cluster_are_not_there() {
+    let (mut stage, _other) = (Stage::new(1), Stage::new(2));
+    stage.workers[0].1.meet(2);
+    assert_eq!(letter(&stage, 0).0.kind, Kind::Absent);
+}
+
+#[test]
+fn a_list_names_those_that_have_told_that_they_are_there_however_many() {
+    let mut stage = Stage::new(40);
+    for (_, inbox) in &stage.workers[..39] {
+        inbox.load().unwrap().beat(0);
+    }
+    stage.workers[0].1.list(5);
+    let mut numbers = Vec::new();
+    loop {
+        let (packet, _) = letter(&stage, 0);
+        assert_eq!((packet.kind, packet.token), (Kind::Listed, 5));
+        if packet.listener == 0 {
+            break;
+        }
+        numbers.push(packet.listener);
+    }
+    assert_eq!(numbers, (2..40).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_is_taken_back_from_a_worker_that_lives_are_connections_only() {
+    let mut stage = Stage::new(2);
+    let _clients: Vec<_> = (0..4).map(|name| stage.connect(name)).collect();
+    stage.workers[0].1.meet(2);
+    stage.primary.take_back(stage.workers[0].0);
+    // All four are there, whoever has them, and so is the socket.
+    let mut names = Vec::new();
+    let mut peers = 0;
+    wait_until(|| {
+        for (_, inbox) in &stage.workers {
+            match inbox.receive() {
+                Received::Connection(_, connection) => names.push(name_of(&connection)),
+                Received::Letter(..) => peers += 1,
+                _ => {}
+            }
+        }
+        names.len() == 4 && peers == 2
+    });
+    names.sort_unstable();
+    assert_eq!(names, [0, 1, 2, 3]);
 }
