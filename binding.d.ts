@@ -282,8 +282,8 @@ export declare class Engine {
   superviseSample(pid: number): Array<number>
   /** Bytes of memory of a process, what is shared by its share; -1 where the kernel does not tell. */
   supervisePss(pid: number): number
-  /** What a worker of the cluster has told of itself, in the order of `lib/supervisor/numbers.js`. */
-  superviseTold(handoff: number): Array<number>
+  /** What a watched worker has told of itself, in the order of `lib/supervisor/numbers.js`. */
+  superviseTold(worker: number): Array<number>
   /** In a worker: tells these numbers. */
   superviseTell(numbers: Float64Array): void
   /**

@@ -12,7 +12,15 @@ const NUMBERS = Object.freeze([
 ]); // prettier-ignore
 
 /** Numbers that the engine's native side writes by itself. */
-const NATIVE = Object.freeze(['gcCount', 'gcTime', 'delayMean', 'delayP50', 'delayP99', 'delayMax', 'nearHeapLimit']);
+const NATIVE = Object.freeze([
+  'gcCount',
+  'gcTime',
+  'delayMean',
+  'delayP50',
+  'delayP99',
+  'delayMax',
+  'nearHeapLimit',
+]);
 
 const ROOM = 24;
 

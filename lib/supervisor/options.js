@@ -4,7 +4,6 @@
 // The options of `supervise`: checked, with their defaults, as one frozen object.
 
 const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
 
 const { availableParallelism } = require('../cluster/processors');
@@ -45,7 +44,9 @@ const oneOf =
 /** @type {Read} */
 const strings = (value, name) => {
   validateArray(value, name);
-  value.forEach((/** @type {any} */ item, /** @type {number} */ at) => validateString(item, `${name}[${at}]`));
+  value.forEach((/** @type {any} */ item, /** @type {number} */ at) =>
+    validateString(item, `${name}[${at}]`),
+  );
   return [...value];
 };
 
@@ -129,7 +130,8 @@ const readers = {
     jitter: number(0, 1),
     age: time,
     rss: bytes,
-    heap: (value, name) => (typeof value === 'number' && value <= 1 ? number(0, 1)(value, name) : bytes(value, name)),
+    heap: (value, name) =>
+      typeof value === 'number' && value <= 1 ? number(0, 1)(value, name) : bytes(value, name),
   }),
   maxOldSpaceMb: (value, name) => (validateInteger(value, name, 1, 2 ** 24), value),
   hangTimeout: time,
@@ -231,7 +233,9 @@ function findScript(exec, directory) {
       // It has no index.
     }
   }
-  const error = new Error(`Cannot find the script "${exec}" (${file}): give "exec" the path of a file to run`);
+  const error = new Error(
+    `Cannot find the script "${exec}" (${file}): give "exec" the path of a file to run`,
+  );
   throw Object.assign(error, { code: 'ERR_RCLUSTER_NO_SCRIPT', path: file });
 }
 
@@ -250,7 +254,12 @@ function checkOptions(given) {
   if (options.backoff.max < options.backoff.min) {
     if (read.backoff?.max === undefined) options.backoff.max = options.backoff.min;
     else
-      throw codedError('ERR_OUT_OF_RANGE', 'options.backoff.max', '>= options.backoff.min', options.backoff.max);
+      throw codedError(
+        'ERR_OUT_OF_RANGE',
+        'options.backoff.max',
+        '>= options.backoff.min',
+        options.backoff.max,
+      );
   }
   options.recycle = { jitter: 0.1, ...read.recycle };
   if (options.maxOldSpaceMb !== undefined) options.recycle.heap ??= HEAP_SHARE;
@@ -263,8 +272,8 @@ function checkOptions(given) {
   }
   options.instances ??= availableParallelism();
   options.appIntensity ??= Math.min(options.intensity * options.instances, Number.MAX_SAFE_INTEGER);
-  // Throws for what is wrong with them.
-  nativeExtras({ ...options, affinity: Array.isArray(options.affinity) ? undefined : undefined });
+  // Throws for what is wrong with them; those lists are one for each worker.
+  nativeExtras({ ...options, affinity: undefined });
 
   options.startDirectory = logicalDirectory();
   options.script = findScript(options.exec, options.startDirectory);
@@ -298,9 +307,4 @@ function readEnvFile(file) {
   return variables;
 }
 
-/** How many workers 'max' is, now. */
-function maxInstances() {
-  return availableParallelism();
-}
-
-module.exports = { MAX_INSTANCES, checkOptions, findScript, maxInstances, optionNames, readEnvFile, os };
+module.exports = { MAX_INSTANCES, checkOptions, findScript, optionNames, readEnvFile };

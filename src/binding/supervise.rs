@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::Env;
 use napi::bindgen_prelude::{Float64Array, Function, FunctionRef};
@@ -32,6 +32,8 @@ const GIVE_UP_APP: i32 = -3;
 pub(super) struct Supervision {
     side: RefCell<Option<Rc<Side>>>,
     groups: RefCell<HashMap<u32, Group>>,
+    /// Of the workers that are watched.
+    loads: RefCell<HashMap<u32, Arc<load::Load>>>,
     /// Where each worker that was stuck was.
     stacks: RefCell<HashMap<u32, String>>,
 }
@@ -194,7 +196,13 @@ impl Engine {
         };
         let load = u32::try_from(handoff).ok().and_then(|worker| self.load_of(worker));
         match self.supervisor_side() {
-            Ok(side) => side.warden.watch(Process::of_child(pid, mark), load, group) as i32,
+            Ok(side) => {
+                let worker = side.warden.watch(Process::of_child(pid, mark), load.clone(), group);
+                if let Some(load) = load {
+                    self.state.supervision.loads.borrow_mut().insert(worker, load);
+                }
+                worker as i32
+            }
             Err(errno) => -(errno as i32),
         }
     }
@@ -202,6 +210,7 @@ impl Engine {
     /// Forgets a worker that has ended.
     #[napi]
     pub fn supervise_unwatch(&self, worker: u32) {
+        self.state.supervision.loads.borrow_mut().remove(&worker);
         self.state.supervision.stacks.borrow_mut().remove(&worker);
         self.with_warden(|warden| warden.unwatch(worker));
     }
@@ -243,6 +252,7 @@ impl Engine {
 
     /// How many workers a group has, and the rule by which that changes; `max` 0 for no rule.
     #[napi]
+    #[allow(clippy::too_many_arguments)]
     pub fn supervise_group(
         &self,
         group: u32,
@@ -283,10 +293,11 @@ impl Engine {
         sample::pss(pid).map_or(-1.0, |bytes| bytes as f64)
     }
 
-    /// What a worker of the cluster has told of itself, in the order of `lib/supervisor/numbers.js`.
+    /// What a watched worker has told of itself, in the order of `lib/supervisor/numbers.js`.
     #[napi]
-    pub fn supervise_told(&self, handoff: u32) -> Vec<f64> {
-        self.load_of(handoff).map_or_else(Vec::new, |load| load.told().to_vec())
+    pub fn supervise_told(&self, worker: u32) -> Vec<f64> {
+        let loads = self.state.supervision.loads.borrow();
+        loads.get(&worker).map_or_else(Vec::new, |load| load.told().to_vec())
     }
 
     /// In a worker: tells these numbers.
@@ -323,7 +334,7 @@ impl Engine {
 struct Answer {
     env: Env,
     stack: FunctionRef<(), String>,
-    load: std::sync::Arc<load::Load>,
+    load: Arc<load::Load>,
 }
 
 thread_local! {

@@ -96,8 +96,7 @@ impl Engine {
     /// The memory that a worker shares with this process.
     pub(in crate::binding) fn load_of(&self, worker: u32) -> Option<Arc<Load>> {
         let side = self.state.cluster.primary.borrow().clone()?;
-        let load = side.workers.borrow().get(&worker).cloned();
-        load
+        side.workers.borrow().get(&worker).cloned()
     }
 
     /// Binds, listens, and has the accept thread accept and share out by `policy`: `code` is the listener's

@@ -132,8 +132,7 @@ impl Engine {
     /// In a worker: the memory that it shares with its primary.
     pub(in crate::binding) fn own_load(&self) -> Option<Arc<Load>> {
         let side = self.state.cluster.worker.borrow().clone()?;
-        let load = side.inbox.borrow().load().cloned();
-        load
+        side.inbox.borrow().load().cloned()
     }
 
     /// In a worker: runs `call` on that memory, if there is any.
