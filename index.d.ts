@@ -132,6 +132,15 @@ declare module 'cluster' {
   interface ClusterSettings extends Omit<rcluster.WorkerExtras, 'affinity'> {
     /** One of `cluster.SCHED_*`, for servers that listen from now on. */
     schedulingPolicy?: number | undefined;
+    /**
+     * Where `SCHED_STICKY` finds the client's address, for servers that listen from now on: that of the connection
+     * (the default), or what a proxy says in front, in a PROXY protocol header (version 1 or 2) or in the first
+     * `X-Forwarded-For` of the first HTTP request. It is looked at, not taken: the server reads it too. A connection
+     * that does not say so in time goes by its own address.
+     */
+    stickyBy?: 'address' | 'proxy' | 'x-forwarded-for' | undefined;
+    /** Milliseconds that a connection may take to say it, 1 to 60,000; 1,000 by default. */
+    stickyTimeout?: number | undefined;
     /** One processor for each worker in turn, or the processors of the first, second, ... worker. */
     affinity?: 'spread' | number[][] | undefined;
   }

@@ -10,5 +10,6 @@ pub mod listener;
 pub mod load;
 pub mod packet;
 pub mod primary;
+pub mod proxied;
 pub mod schedule;
 pub mod worker;

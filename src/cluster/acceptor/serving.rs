@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use super::workers::Worker;
-use super::{Acceptor, HANDOFF, LISTENER, Member, RESOURCE_PAUSE, Way};
+use super::{Acceptor, HANDOFF, LISTENER, Listener, Member, RESOURCE_PAUSE, Way};
 use crate::cluster::client::client_of;
 use crate::cluster::packet::{Kind, Packet};
 use crate::cluster::primary::{Event, ListenerId};
@@ -52,10 +52,8 @@ impl Acceptor {
             match socket::accept(listener.socket.as_fd()) {
                 Ok(connection) => {
                     listener.failing = false;
-                    if let Err(connection) = self.give(id, connection)
-                        && let Some(listener) = self.listeners.get_mut(&id)
-                    {
-                        listener.waiting.push_back(connection);
+                    let Some(connection) = self.peek(id, connection) else { continue };
+                    if !self.give_or_keep(id, connection) {
                         break;
                     }
                 }
@@ -94,10 +92,23 @@ impl Acceptor {
         choose(policy, listener.rotation, &self.candidates, client)
     }
 
+    /// Gives a connection away, or has it wait for somebody who can take it; whether it could.
+    pub(super) fn give_or_keep(&mut self, id: ListenerId, connection: OwnedFd) -> bool {
+        let Err(connection) = self.give(id, connection) else { return true };
+        if let Some(listener) = self.listeners.get_mut(&id) {
+            listener.waiting.push_back(connection);
+        }
+        false
+    }
+
     /// Gives a connection to whom the policy says, or back if nobody can take it now.
     fn give(&mut self, id: ListenerId, connection: OwnedFd) -> Result<(), OwnedFd> {
-        let is_sticky = self.listeners.get(&id).is_some_and(|listener| listener.policy == Policy::Sticky);
-        let client = if is_sticky { client_of(&connection) } else { None };
+        let client = match self.listeners.get(&id) {
+            Some(Listener { policy: Policy::Sticky, clients, .. }) => {
+                client_of(&connection, clients.by, &mut self.peek_buffer)
+            }
+            _ => None,
+        };
         match self.pick(id, client) {
             Some(pick) => self.deliver(id, pick, connection),
             None => Err(connection),
