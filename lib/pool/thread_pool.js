@@ -240,22 +240,15 @@ class ThreadPool {
         while (this.scheduler.queued > this.#pendingCapacity && this.grow());
         this.#watchIdle(handle);
         break;
-      case WANT_BYTES:
-        if (handle.fill(taskId, completions.tasks.get(taskId))) break;
-      // Not what it was when it was queued: it goes as anything does.
-      // falls through
-      case WANT: {
+      case WANT:
+      case PREFETCH:
+      case WANT_BYTES: {
         const task = completions.tasks.get(taskId);
         try {
-          handle.send(taskId, task);
+          handle.answer(kind, taskId, task);
         } catch (error) {
           if (task) this.fail(task, error);
         }
-        break;
-      }
-      case PREFETCH: {
-        const task = completions.tasks.get(taskId);
-        if (task !== undefined) handle.sendEarly(task);
         break;
       }
       case LEFT:
