@@ -6,7 +6,6 @@
 const path = require('node:path');
 
 const ARCHITECTURES = ['x64', 'arm64'];
-const NODE_API = 9;
 /** The glibc the published binaries are built for. */
 const GLIBC = '2.28';
 
@@ -16,8 +15,7 @@ const GLIBC = '2.28';
  * @returns {string} half a sentence, to stand after "because"
  */
 function explain(error, file) {
-  const { arch, version, versions } = process;
-  if (Number(versions.napi) < NODE_API) return `it needs Node.js 20 or newer, and this is ${version}`;
+  const { arch } = process;
   const [message] = /** @type {Error} */ (error).message.split('\n');
   if (file !== undefined) return `its binding did not load: ${message}${adviceOn(message, file)}`;
 

@@ -9,10 +9,14 @@
 
 const fs = require('node:fs');
 
+const OLDEST_NODE = 20;
 /** Names of processors as the C library has them. @type {Record<string, string>} */
 const MACHINES = { x64: 'x86_64', arm64: 'aarch64' };
 /** Where in an executable the name of its dynamic linker is; some tools move it, and then it is not found. */
 const INTERPRETER_WITHIN = 4096;
+
+/** Hosts that have Node's modules, but not what is inside them. */
+const otherHost = nameOf('bun') ?? nameOf('deno');
 
 /** Why the engine does not run; `undefined` where it does. @type {string | undefined} */
 let reason;
@@ -23,6 +27,11 @@ let file;
 
 if (process.env.RCLUSTER_DISABLE_NATIVE === '1') {
   reason = 'RCLUSTER_DISABLE_NATIVE is set';
+} else if (otherHost !== undefined) {
+  reason = `the engine runs in Node.js only, and this is ${otherHost}`;
+} else if (Number(process.versions.node.split('.', 1)[0]) < OLDEST_NODE) {
+  reason = `it needs Node.js ${OLDEST_NODE} or newer, and this is ${process.version}`;
+  warn();
 } else if (process.platform !== 'linux') {
   reason = `the engine runs on Linux only, and this is ${process.platform}`;
 } else {
@@ -31,6 +40,12 @@ if (process.env.RCLUSTER_DISABLE_NATIVE === '1') {
   } catch (error) {
     fail(error);
   }
+}
+
+/** A host and its version, if it is this one. @param {string} name */
+function nameOf(name) {
+  const version = process.versions[name];
+  return version && `${name[0].toUpperCase()}${name.slice(1)} ${version}`;
 }
 
 /** The file that was built here, or that of the platform's package. */
@@ -58,7 +73,11 @@ function isMusl() {
 /** @param {unknown} error */
 function fail(error) {
   reason = require('./binding_errors').explain(error, file);
-  // On Linux this is a broken install, not a choice, and nobody would see it otherwise.
+  warn();
+}
+
+/** On Linux this is a broken install, not a choice, and nobody would see it otherwise. */
+function warn() {
   process.emitWarning(`rcluster runs on Node's own modules, because ${reason}`, {
     code: 'RCLUSTER_NO_BINDING',
   });

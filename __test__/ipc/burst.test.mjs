@@ -6,7 +6,10 @@ import { describe, expect, test } from 'vitest';
 
 import { fixture, runScript } from '../helpers/run_script.mjs';
 
-describe.each(['node', 'rcluster'])('%s', (module) => {
+// From Node 22 on, plain Node loses the end of a burst in some of these.
+const nodeMajor = Number(process.versions.node.split('.')[0]);
+
+describe.each(nodeMajor < 22 ? ['node', 'rcluster'] : ['rcluster'])('%s', (module) => {
   test.each(
     ['exit', 'throw', 'block'].flatMap((how) =>
       ['json', 'advanced'].map((serialization) => [how, serialization]),

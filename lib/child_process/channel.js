@@ -374,7 +374,6 @@ class Ipc {
     this.isFinished = true;
     this.closeWire();
     this.child.emit('disconnect');
-    this.countClosed();
   }
 
   closeWire() {
@@ -383,7 +382,7 @@ class Ipc {
     this.peer.requests.close();
   }
 
-  /** Counts towards the child's 'close', once. */
+  /** Counts towards the child's 'close', once: only what the other end has closed does, as in Node. */
   countClosed() {
     if (this.isCounted) return;
     this.isCounted = true;

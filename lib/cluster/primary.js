@@ -107,7 +107,7 @@ function fork(env, extras) {
   });
   child.once('exit', (/** @type {any} */ code, /** @type {any} */ signal) => onExit(worker, code, signal));
   child.once('disconnect', () => onDisconnect(worker));
-  // The last of all, and the only one after an exec that failed.
+  // The only one after an exec that failed.
   child.once('close', () => handoff.ended(worker));
   messages.listen(child, (message) => onRequest(worker, message));
   asking.forked(worker);

@@ -1,10 +1,12 @@
 //! What is known of how busy a worker is: a page of memory shared by the primary and that worker.
 //!
-//! The worker writes the first cache line, from its event loop; the accept thread writes one word of the second.
-//! Each word has one writer, so nothing here locks or retries.
+//! The worker writes the first cache line, from its event loop; the accept thread writes one word of the second;
+//! `Told` is what a supervised worker adds. Each word has one writer, so nothing here locks or retries. The one
+//! exchange is that of a stack: the primary asks, and a thread of the worker answers.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
@@ -28,6 +30,14 @@ const HEAP: usize = 5;
 const ACCEPTED: usize = 6;
 // The accept thread's line.
 const SENT: usize = 8;
+// The exchange of a stack: how many times the primary has asked, and what the worker has answered.
+const STACK_ASKED: usize = 9;
+const STACK_ANSWERED: usize = 10;
+const STACK_LENGTH: usize = 11;
+// The supervised worker's lines.
+const TOLD: usize = 16;
+/// Numbers that a supervised worker tells of itself, in the order of `lib/supervisor/numbers.js`.
+pub const TOLD_NUMBERS: usize = 24;
 
 /// Milliseconds on the clock that all processes of the machine share.
 pub fn now() -> u64 {
@@ -116,6 +126,58 @@ impl Load {
     pub fn beat(&self, utilisation: u32) {
         self.word(UTILISATION).store(u64::from(utilisation), Ordering::Relaxed);
         self.word(HEARTBEAT).store(now(), Ordering::Relaxed);
+    }
+
+    /// In a supervised worker: what else it tells of itself.
+    pub fn tell(&self, numbers: &[f64]) {
+        for (at, number) in numbers.iter().take(TOLD_NUMBERS).enumerate() {
+            self.word(TOLD + at).store(number.to_bits(), Ordering::Relaxed);
+        }
+    }
+
+    /// What a supervised worker has told last; zeros before.
+    pub fn told(&self) -> [f64; TOLD_NUMBERS] {
+        std::array::from_fn(|at| f64::from_bits(self.get(TOLD + at)))
+    }
+
+    /// In the primary: asks a thread of the worker where its JavaScript is.
+    pub fn ask_stack(&self) {
+        self.add(STACK_ASKED, 1);
+        self.0.wake(STACK_ASKED);
+    }
+
+    /// In a thread of the worker: waits until the primary asks; gives how many times it has. `seen` is the last count.
+    pub fn wait_for_question(&self, seen: u64) -> u64 {
+        loop {
+            let asked = self.get(STACK_ASKED);
+            if asked != seen {
+                return asked;
+            }
+            self.0.wait(STACK_ASKED, seen as u32, None);
+        }
+    }
+
+    /// In the worker: where its JavaScript is, in answer to all questions so far.
+    pub fn answer_stack(&self, stack: &str) {
+        let asked = self.get(STACK_ASKED);
+        let length = self.0.write_text(stack.as_bytes());
+        self.word(STACK_LENGTH).store(length as u64, Ordering::Relaxed);
+        self.word(STACK_ANSWERED).store(asked, Ordering::Release);
+        self.0.wake(STACK_ANSWERED);
+    }
+
+    /// In the primary: waits for the answer to the last question.
+    pub fn wait_for_stack(&self, timeout: Duration) -> Option<String> {
+        let deadline = now() + timeout.as_millis() as u64;
+        loop {
+            let answered = self.word(STACK_ANSWERED).load(Ordering::Acquire);
+            if answered == self.get(STACK_ASKED) {
+                let text = self.0.read_text(self.get(STACK_LENGTH) as usize);
+                return Some(String::from_utf8_lossy(&text).into_owned());
+            }
+            let left = deadline.checked_sub(now()).filter(|&left| left > 0)?;
+            self.0.wait(STACK_ANSWERED, answered as u32, Some(Duration::from_millis(left)));
+        }
     }
 
     /// In the accept thread: a connection has been put into the socket.
@@ -208,6 +270,29 @@ mod tests {
         assert!(load.at(beat + 1000).is_hung());
         assert_eq!(load.at(beat + 200).utilisation, 300);
         assert_eq!(load.at(beat + 201).utilisation, FULLY_USED);
+    }
+
+    #[test]
+    fn a_worker_is_asked_for_its_stack_and_answers() {
+        let (ours, fd) = Load::create().unwrap();
+        let theirs = Load::open(&fd).unwrap();
+        let answering = std::thread::spawn(move || {
+            let asked = theirs.wait_for_question(0);
+            theirs.answer_stack("at spin (app.js:3:5)");
+            asked
+        });
+        ours.ask_stack();
+        assert_eq!(ours.wait_for_stack(Duration::from_secs(5)).as_deref(), Some("at spin (app.js:3:5)"));
+        assert_eq!(answering.join().unwrap(), 1);
+        ours.ask_stack();
+        assert_eq!(ours.wait_for_stack(Duration::from_millis(5)), None);
+    }
+
+    #[test]
+    fn what_a_supervised_worker_tells_is_what_is_read() {
+        let (ours, fd) = Load::create().unwrap();
+        Load::open(&fd).unwrap().tell(&[1.5, 2.0]);
+        assert_eq!(ours.told()[..3], [1.5, 2.0, 0.0]);
     }
 
     #[test]

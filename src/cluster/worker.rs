@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -35,7 +36,7 @@ pub struct Inbox {
     /// What the socket had no room for, in order.
     unsent: VecDeque<(Packet, Option<OwnedFd>)>,
     /// Where the load is told, if this primary wants to know.
-    load: Option<Load>,
+    load: Option<Arc<Load>>,
 }
 
 impl Inbox {
@@ -103,7 +104,7 @@ impl Inbox {
     }
 
     /// Where the load of this worker is told.
-    pub fn load(&self) -> Option<&Load> {
+    pub fn load(&self) -> Option<&Arc<Load>> {
         self.load.as_ref()
     }
 
@@ -131,9 +132,9 @@ impl Inbox {
 }
 
 /// Opens the memory for the load, the first that a primary puts into the socket.
-fn receive_load(socket: &OwnedFd) -> Option<Load> {
+fn receive_load(socket: &OwnedFd) -> Option<Arc<Load>> {
     let mut bytes = [0; LENGTH];
     let (length, memory) = scm::receive(socket.as_fd(), &mut bytes).ok()?;
     let packet = Packet::decode(&bytes[..length])?;
-    if packet.kind == Kind::Load { Load::open(&memory?).ok() } else { None }
+    if packet.kind == Kind::Load { Load::open(&memory?).ok().map(Arc::new) } else { None }
 }

@@ -134,9 +134,13 @@ impl Channel {
         Ok(offered.as_fd())
     }
 
-    /// Opens the ring whose descriptor came with the message that is being read.
-    pub fn open_ring(&mut self) -> Result<(), Errno> {
+    /// Opens the ring whose descriptor came with the message that is being read. Takes the descriptor, or the next
+    /// message would, also where the ring is not wanted.
+    pub fn open_ring(&mut self, wanted: bool) -> Result<(), Errno> {
         let fd = self.next_descriptor().ok_or(Errno::EBADF)?;
+        if !wanted {
+            return Err(Errno::EPERM);
+        }
         self.ring = Some(Ring::open(fd.as_fd())?);
         Ok(())
     }
@@ -474,7 +478,7 @@ mod tests {
         let fd = a.offer_ring().unwrap().try_clone_to_owned().unwrap();
         a.write(Cow::Borrowed(b"hello\n"), Some(fd.as_fd())).unwrap();
         b.read(&mut buffer, false);
-        b.open_ring().unwrap();
+        b.open_ring(true).unwrap();
         assert_eq!(b.decoder().take(), b"hello\n");
         b.write(Cow::Borrowed(b"ready\n"), None).unwrap();
         b.send_by_ring();
@@ -494,7 +498,7 @@ mod tests {
         let mut buffer = vec![0; READ_SIZE];
         let fd = a.offer_ring().unwrap().try_clone_to_owned().unwrap();
         b.waiting.push_back(fd);
-        b.open_ring().unwrap();
+        b.open_ring(true).unwrap();
         let first = [vec![b'1'; 2_000_000], b"\n".to_vec()].concat();
         assert_eq!(a.write(Cow::Borrowed(&first), None), Ok(Written::Later));
         assert_eq!(a.write(Cow::Borrowed(b"switch\n"), None), Ok(Written::Later));
@@ -519,7 +523,7 @@ mod tests {
         let mut buffer = vec![0; READ_SIZE];
         let fd = a.offer_ring().unwrap().try_clone_to_owned().unwrap();
         b.waiting.push_back(fd);
-        b.open_ring().unwrap();
+        b.open_ring(true).unwrap();
         b.send_by_ring();
         a.receive_by_ring();
         let message = [vec![b'1'; 2_000_000], b"\n".to_vec()].concat();

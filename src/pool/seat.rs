@@ -25,6 +25,8 @@ pub(super) struct Seat {
     pub(super) landings: HashMap<TaskId, Arc<Landing>>,
     /// It found nothing to take, and takes nothing more until it is woken.
     pub(super) is_asleep: bool,
+    /// It has found nothing, and looks again before it sleeps.
+    pub(super) is_lingering: bool,
     /// It is to end when it has nothing left to do.
     pub(super) is_leaving: bool,
 }
@@ -39,6 +41,7 @@ impl Seat {
             inbox: VecDeque::new(),
             landings: HashMap::new(),
             is_asleep: false,
+            is_lingering: false,
             is_leaving: false,
         }
     }

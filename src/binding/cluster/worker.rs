@@ -3,12 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::os::fd::{IntoRawFd, RawFd};
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 
 use napi_derive::napi;
 use nix::errno::Errno;
 
 use super::{Engine, Kind, State};
-use crate::cluster::load::{HEARTBEAT_INTERVAL, Meter};
+use crate::cluster::load::{HEARTBEAT_INTERVAL, Load, Meter};
 use crate::cluster::packet::{Kind as Letter, Packet};
 use crate::cluster::worker::{Inbox, Received};
 use crate::sys::fd::take;
@@ -125,6 +126,19 @@ impl Engine {
                 0
             }
             Err(errno) => -(errno as i32),
+        }
+    }
+
+    /// In a worker: the memory that it shares with its primary.
+    pub(in crate::binding) fn own_load(&self) -> Option<Arc<Load>> {
+        let side = self.state.cluster.worker.borrow().clone()?;
+        side.inbox.borrow().load().cloned()
+    }
+
+    /// In a worker: runs `call` on that memory, if there is any.
+    pub(in crate::binding) fn with_load(&self, call: impl FnOnce(&Load)) {
+        if let Some(load) = self.own_load() {
+            call(&load);
         }
     }
 
