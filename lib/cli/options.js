@@ -6,9 +6,9 @@
 /** @type {any} */
 const { SCHED_NONE, SCHED_RR } = require('node:cluster');
 
-const constants = require('../cluster/policies');
+const { policies: constants } = require('../start');
 const { usageError } = require('./errors');
-const { nearest } = require('./nearest');
+const { nearest } = require('../supervisor/nearest');
 
 /** Milliseconds in each unit a time may have. */
 const UNITS = Object.freeze({ ms: 1, s: 1000, m: 60_000, h: 3_600_000 });

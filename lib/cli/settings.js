@@ -8,7 +8,7 @@ const path = require('node:path');
 
 const { readConfig } = require('./config');
 const { oneLine, usageError } = require('./errors');
-const { nearest } = require('./nearest');
+const { nearest } = require('../supervisor/nearest');
 const { policies, split } = require('./options');
 
 const REGISTER = path.join(__dirname, '../../register.js');
