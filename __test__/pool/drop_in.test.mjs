@@ -92,12 +92,13 @@ const programs = {
       }
       module.exports = initialize();`,
   },
+  // All threads from the start: with one that is still starting, Piscina may never say that it has room again.
   backpressure: {
     'main.cjs': `
       const { resolve } = require('node:path');
       const { Readable } = require('node:stream');
       const Piscina = require('PACKAGE');
-      const pool = new Piscina({ filename: resolve(__dirname, 'worker.cjs'), maxThreads: 2, maxQueue: 'auto' });
+      const pool = new Piscina({ filename: resolve(__dirname, 'worker.cjs'), minThreads: 2, maxThreads: 2, maxQueue: 'auto' });
       let paused = 0;
       let most = 0;
       const stream = Readable.from(Array.from({ length: 40 }, (_, i) => i));
