@@ -338,6 +338,8 @@ export declare class LogPump {
   since(from: number): LogBatch
   /** The end of what a process printed to stderr. */
   tail(process: number): Buffer
+  /** Whether all of that has been read: nobody can print there any more. */
+  isRead(process: number): boolean
   /** How many bytes could not be written. */
   get dropped(): number
   /** Moves what was printed so far and ends the thread; false if that takes longer than `milliseconds`. */
