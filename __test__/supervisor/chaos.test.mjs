@@ -15,11 +15,11 @@ afterEach(stopAll);
 
 test('each worker killed in turn under load: only what a killed worker was at is lost', async () => {
   const { sup, get } = await started({ instances: 2 });
-  let isOver = false;
+  const load = { isOver: false };
   const lost = [];
   let answered = 0;
   const clients = Array.from({ length: 8 }, async () => {
-    while (!isOver) {
+    while (!load.isOver) {
       await get('/').then(
         () => answered++,
         ({ code }) => lost.push(code),
@@ -33,7 +33,7 @@ test('each worker killed in turn under load: only what a killed worker was at is
       sup.workers.some((worker) => worker.id === id && worker.pid !== pid && worker.state === 'ready'),
     );
   }
-  isOver = true;
+  load.isOver = true;
   await Promise.all(clients);
   // Each kill costs at most what each client had in the hands of the one that was killed.
   expect(lost.length).toBeLessThanOrEqual(2 * 8);

@@ -42,15 +42,15 @@ test('a worker that leaks is replaced before it has grown far, and no request is
   const recycled = once(sup, 'recycle');
   await get('/leak?mb=50');
   const errors = [];
-  let isOver = false;
+  const load = { isOver: false };
   const client = (async () => {
-    while (!isOver) await get('/').catch((error) => errors.push(error.code));
+    while (!load.isOver) await get('/').catch((error) => errors.push(error.code));
   })();
   const [, { reason, value, limit }] = await recycled;
   expect({ reason, limit }).toEqual({ reason: 'rss', limit: 220 * 2 ** 20 });
   expect(value).toBeLessThan(2 * limit);
   await once(sup, 'worker:exit');
-  isOver = true;
+  load.isOver = true;
   await client;
   expect(errors).toEqual([]);
   expect(pids(sup)[0]).not.toBe(leaking);

@@ -17,11 +17,11 @@ afterEach(stopAll);
 
 /** Clients that ask again and again until told to stop; what went wrong. */
 function load(port, { count, keepAlive, pause = 0 }) {
-  let isOver = false;
+  const state = { isOver: false };
   const seen = { requests: 0, errors: [] };
   const clients = Array.from({ length: count }, async () => {
     const agent = keepAlive ? new http.Agent({ keepAlive: true, maxSockets: 1 }) : false;
-    while (!isOver) {
+    while (!state.isOver) {
       try {
         const { status } = await get(port, '/', { agent });
         if (status !== 200) seen.errors.push(status);
@@ -34,7 +34,7 @@ function load(port, { count, keepAlive, pause = 0 }) {
     if (agent) agent.destroy();
   });
   return async () => {
-    isOver = true;
+    state.isOver = true;
     await Promise.all(clients);
     return seen;
   };

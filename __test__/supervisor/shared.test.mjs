@@ -75,15 +75,15 @@ test('there are as many workers as are asked for', async () => {
 test('a rule starts workers while those that run are busy, and ends them again', async () => {
   const scale = { min: 1, max: 2, target: 0.2, upAfter: 300, downAfter: 500 };
   const { sup, get } = await started({ instances: 1, scale });
-  let isOver = false;
+  const load = { isOver: false };
   const clients = Array.from({ length: 12 }, async () => {
-    while (!isOver) await get('/');
+    while (!load.isOver) await get('/');
   });
   const [{ from, to, by, utilization }] = await once(sup, 'scale');
   expect({ from, to, by }).toEqual({ from: 1, to: 2, by: 'rule' });
   expect(utilization).toBeGreaterThan(0.2);
   await waitFor(() => pids(sup).length === 2);
-  isOver = true;
+  load.isOver = true;
   await Promise.all(clients);
   expect((await once(sup, 'scale'))[0]).toMatchObject({ from: 2, to: 1, by: 'rule' });
 }, 30_000);
