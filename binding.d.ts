@@ -154,7 +154,10 @@ export declare class Engine {
   poolOffer(buffer: ArrayBuffer): void
   /** Takes back what was set aside for results and is still free. */
   poolWithdrawOffers(): void
-  /** Copies the bytes of a task where its thread wants them. False where it does not, or not so many. */
+  /**
+   * Copies the bytes of a task where its thread wants them. False where they are more or fewer; true where it does
+   * not want them any more.
+   */
   poolFill(pool: number, thread: number, task: number, bytes: Uint8Array): boolean
   /** In a thread: how many bytes a task has whose owner still has them. */
   poolPromised(slot: number): number
