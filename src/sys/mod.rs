@@ -8,6 +8,7 @@ pub mod fd;
 mod forced;
 pub mod interrupt;
 pub mod landing;
+pub mod lent;
 pub mod linger;
 pub mod node;
 pub mod orphan;
