@@ -164,7 +164,10 @@ export declare class Engine {
   poolOffer(buffer: ArrayBuffer): void
   /** Takes back what was set aside for results and is still free. */
   poolWithdrawOffers(): void
-  /** Copies the bytes of a task where its thread wants them. False where it does not, or not so many. */
+  /**
+   * Copies the bytes of a task where its thread wants them. False where they are more or fewer; true where it does
+   * not want them any more.
+   */
   poolFill(pool: number, thread: number, task: number, bytes: Uint8Array): boolean
   /** In a thread: how many bytes a task has whose owner still has them. */
   poolPromised(slot: number): number
@@ -343,6 +346,8 @@ export declare class LogPump {
   since(from: number): LogBatch
   /** The end of what a process printed to stderr. */
   tail(process: number): Buffer
+  /** Whether all of that has been read: nobody can print there any more. */
+  isRead(process: number): boolean
   /** How many bytes could not be written. */
   get dropped(): number
   /** Moves what was printed so far and ends the thread; false if that takes longer than `milliseconds`. */

@@ -72,8 +72,11 @@ export interface SupervisorOptions extends Extras {
   schedulingPolicy?: number;
   /** As in `cluster.setupPrimary`: `'spread'`, or a list of processors for each worker. */
   affinity?: 'spread' | readonly (number | readonly number[])[];
-  /** As in `child_process.fork`; by default the workers write to this process's own output. */
-  stdio?: import('node:child_process').StdioOptions;
+  /**
+   * As in `child_process.fork`; by default the workers write to this process's own output. A function is called before
+   * each start.
+   */
+  stdio?: import('node:child_process').StdioOptions | ((worker: { id: number }) => Output);
   /** The workers' output goes nowhere, unless it is taken by `'worker:stdio'`. */
   silent?: boolean;
   serialization?: 'json' | 'advanced';
@@ -84,6 +87,45 @@ export interface SupervisorOptions extends Extras {
   /** Whether SIGTERM and SIGINT stop it, and end this process. A second one does so at once. By default true. */
   signals?: boolean;
 }
+
+/** Who takes the output of one process over. */
+export interface Output {
+  stdio: import('node:child_process').StdioOptions;
+  /** Called when its descriptors have been passed on, or are not needed. */
+  started(): void;
+  /** Whether all that it printed to stderr has been read. */
+  isRead(): boolean;
+  /** The end of that. */
+  tail(): string;
+}
+
+/**
+ * What `rcluster.config.js` exports: the options of `supervise()`, `exec` perhaps being on the command line, and those of
+ * the command. Relative paths begin at the file's directory.
+ */
+export interface Config extends Partial<Omit<SupervisorOptions, 'schedulingPolicy' | 'signals'>> {
+  /** The same as `instances`. */
+  workers?: 'max' | number;
+  /** The same as `exec`. */
+  script?: string;
+  /** By name, or as `cluster.schedulingPolicy`. */
+  schedulingPolicy?: 'rr' | 'none' | 'least-conn' | 'least-load' | 'sticky' | 'reuseport' | number;
+  /** Where health, metrics and the status page are served: HOST:PORT, a port on loopback, or unix:PATH. */
+  http?: string | number | false;
+  /** The control socket; by default found from the working directory. False for none. */
+  control?: string | false;
+  /** How a line that a worker prints looks; by default `'prefix'`. With `'inherit'` it goes to the terminal as it is. */
+  logFormat?: 'prefix' | 'plain' | 'json' | 'inherit';
+  /** Whether a prefix begins with the time. */
+  logTime?: boolean;
+  /** What workers print goes here; SIGUSR1 opens it anew. */
+  logFile?: string;
+  /** What they print to stderr, if not there too. */
+  errorFile?: string;
+}
+
+/** The config as it is: for its type. */
+export function defineConfig(config: Config): Config;
 
 export interface Probe {
   fn?: (worker: WorkerStatus) => unknown;
@@ -326,6 +368,11 @@ export function onDrain(hook: (ending: Ending) => unknown): void;
 export function onShutdown(hook: (ending: Ending) => unknown): void;
 /** Ends this process as a supervisor would. */
 export function drain(options?: { reason?: string; timeout?: number; code?: number }): Promise<void>;
+/**
+ * Has a registry of prom-client's served by the supervisor's `/metrics`, merged with those of the other workers. The
+ * default registry is, without being named.
+ */
+export function exposeMetrics(registry: { getMetricsAsJSON(): unknown }): void;
 /** Answers `supervisor.ask()`. */
 export function answer(question: string, answer: (payload: any) => unknown): void;
 export const isSupervised: boolean;

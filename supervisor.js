@@ -55,6 +55,19 @@ function answer(question, answer) {
   runtime().answers.set(question, answer);
 }
 
+/**
+ * Has a registry of prom-client's served by the supervisor's /metrics. Its default registry is, without being named.
+ * @param {any} registry
+ */
+function exposeMetrics(registry) {
+  require('./lib/supervisor/worker_metrics').exposeMetrics(registry);
+}
+
+/** The config of the command `rcluster`, as it is: for its type. @template T @param {T} config @returns {T} */
+function defineConfig(config) {
+  return config;
+}
+
 module.exports = {
   supervise,
   checkOptions,
@@ -63,6 +76,8 @@ module.exports = {
   onShutdown,
   drain,
   answer,
+  exposeMetrics,
+  defineConfig,
   store,
   lock,
   get optionNames() {
@@ -92,6 +107,8 @@ module.exports = {
     onShutdown,
     drain,
     answer,
+    exposeMetrics,
+    defineConfig,
     store,
     lock,
     optionNames,

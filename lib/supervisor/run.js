@@ -18,6 +18,17 @@ const cluster = require('node:cluster');
 const PRELOAD = require.resolve('./preload');
 /** How long the last of a worker's output may take to arrive after its end, in milliseconds. */
 const OUTPUT_GRACE = 100;
+/** How often it is looked whether that has come, in milliseconds. */
+const LOOK_AGAIN = 5;
+
+/**
+ * Who takes a worker's output over: what `options.stdio` returns, if it is a function.
+ * @typedef {object} Output
+ * @property {any[]} stdio as for fork()
+ * @property {() => void} started its descriptors have been passed on, or are not needed
+ * @property {() => boolean} isRead whether all that it printed to stderr has been read
+ * @property {() => string} tail the end of that
+ */
 
 /**
  * @typedef {import('./errors').Exit} Exit
@@ -67,6 +78,8 @@ class Run extends EventEmitter {
     this.knownPid = undefined;
     /** @type {any} */
     this.worker = undefined;
+    /** @type {Output | undefined} */
+    this.output = undefined;
     this.fork();
   }
 
@@ -84,6 +97,7 @@ class Run extends EventEmitter {
     const { maxOldSpaceMb } = options;
     const execArgv = [...options.execArgv, '--require', PRELOAD];
     if (maxOldSpaceMb !== undefined) execArgv.push(`--max-old-space-size=${maxOldSpaceMb}`);
+    const output = typeof options.stdio === 'function' ? options.stdio({ id: this.place }) : undefined;
     const settings = {
       ...extrasFrom(options),
       exec: script,
@@ -91,7 +105,7 @@ class Run extends EventEmitter {
       cwd,
       execArgv,
       silent: options.silent === true,
-      stdio: options.stdio ?? (options.silent === true ? undefined : defaultStdio()),
+      stdio: output?.stdio ?? options.stdio ?? (options.silent === true ? undefined : defaultStdio()),
       serialization: options.serialization,
       inspectPort: options.inspectPort,
       uid: options.uid,
@@ -107,8 +121,13 @@ class Run extends EventEmitter {
       waitReady: options.waitReady,
       watchHeap: options.recycle.heap !== undefined,
     };
-    const worker = cluster.fork({ ...env, [VARIABLE]: JSON.stringify(told) });
-    this.worker = worker;
+    this.output = output;
+    try {
+      this.worker = cluster.fork({ ...env, [VARIABLE]: JSON.stringify(told) });
+    } finally {
+      output?.started();
+    }
+    const { worker } = this;
     const child = worker.process;
     const handle = child._handle;
     this.knownPid = handle?.pid;
@@ -189,6 +208,7 @@ class Run extends EventEmitter {
 
   /** @param {number | null} code @param {string | null} signal */
   onExit(code, signal) {
+    if (this.output !== undefined) return this.onRead(() => this.onEnd(code, signal));
     const { stderr } = this.worker.process;
     if (!stderr || stderr.destroyed || stderr.readableEnded) return this.onEnd(code, signal);
     // What it wrote last may not have been read yet; a process that it left behind may hold the pipe open.
@@ -203,13 +223,23 @@ class Run extends EventEmitter {
     stderr.once('close', end);
   }
 
+  /** Calls back when all that it wrote has been read, or when that takes too long. @param {() => void} callback */
+  onRead(callback) {
+    const deadline = Date.now() + OUTPUT_GRACE;
+    const look = () => {
+      if (this.output === undefined || this.output.isRead() || Date.now() > deadline) callback();
+      else setTimeout(look, LOOK_AGAIN);
+    };
+    look();
+  }
+
   /** @param {number | null} code @param {string | null} signal */
   onEnd(code, signal) {
     if (this.exit !== undefined) return;
     this.cancelReadyTimer?.();
     const wasStarting = this.state === 'starting';
     this.state = 'ended';
-    const stderr = this.tail.toString();
+    const stderr = this.tail.toString() + (this.output?.tail() ?? '');
     const end = describeEnd(code, signal);
     const line = this.isWished ? undefined : errorLine(stderr);
     const why = this.why ?? line;

@@ -19,6 +19,14 @@ const CLEAN_UP_MAX = 5000;
 const DEFAULT_TIMEOUT = 30_000;
 const DEFAULT_GRACE = 100;
 
+/** What the supervisor itself asks for. @type {Record<string, () => (payload: any) => any>} */
+const builtin = {
+  // @ts-expect-error: null prototype, so that no inherited name is taken for a question.
+  __proto__: null,
+  'rcluster:probe': () => require('./probed').probe,
+  'rcluster:metrics': () => require('./worker_metrics').readMetrics,
+};
+
 /**
  * @typedef {object} Ending what hooks are told
  * @property {string} reason
@@ -122,8 +130,7 @@ class Runtime {
 
   /** @param {{ number: number, question: string, payload: any }} message */
   async answer({ number, question, payload }) {
-    const answer =
-      this.answers.get(question) ?? (question === 'rcluster:probe' ? require('./probed').probe : undefined);
+    const answer = this.answers.get(question) ?? builtin[question]?.();
     try {
       if (answer === undefined)
         throw Object.assign(new Error(`nobody answers "${question}"`), { code: 'ERR_RCLUSTER_NO_HANDLER' });

@@ -692,11 +692,11 @@ class Supervisor extends EventEmitter {
     return this.questions.ask(run, question, payload, options);
   }
 
-  /** One entry for each process, and for each place that waits for one. */
+  /** One entry for each process, and for each place that waits for one. @returns {any[]} */
   get workers() {
     return this.allPlaces().flatMap((place) => {
-      const runs = place.runs();
-      return runs.length > 0 ? runs.map((run) => runStatus(this, place, run)) : [waitingStatus(this, place)];
+      const runs = place.runs().map((run) => runStatus(this, place, run));
+      return /** @type {any[]} */ (runs.length > 0 ? runs : [waitingStatus(this, place)]);
     });
   }
 
