@@ -319,6 +319,11 @@ export declare class Engine {
   /** In a worker: tells these numbers. */
   superviseTell(numbers: Float64Array): void
   /**
+   * In a worker: tells of its collections, and of a heap that nears its limit, which gets some more room once so
+   * that there is time to replace it. Whether that works here.
+   */
+  superviseHeap(): boolean
+  /**
    * In a worker: has `stack`, which gives where it is called from, called whenever the primary asks where this
    * worker's JavaScript is. Whether that works here.
    */

@@ -6,6 +6,7 @@
 pub mod clone;
 pub mod fd;
 mod forced;
+pub mod heap;
 pub mod interrupt;
 pub mod landing;
 pub mod lent;
