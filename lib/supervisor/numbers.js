@@ -3,8 +3,7 @@
 
 /**
  * What a supervised worker tells of itself, in the order in which it is in the memory that it shares with the primary.
- * `src/cluster/load.rs` has the number of them; `src/supervise/warden.rs` and `src/binding/cluster/worker.rs` know
- * some places.
+ * `src/cluster/load.rs` knows the places of some, and which the native side writes.
  */
 const NUMBERS = Object.freeze([
   'heapUsed', 'heapTotal', 'heapLimit', 'external', 'arrayBuffers', 'gcCount', 'gcTime', 'delayMean', 'delayP50',

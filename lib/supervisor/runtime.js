@@ -152,7 +152,7 @@ class Runtime {
       const number = ++this.lastQuestion;
       onNumber?.(number);
       this.waiting.set(number, resolve);
-      if (send(process, { ...message, number })) return;
+      if (this.isSupervised && send(process, { ...message, number })) return;
       this.waiting.delete(number);
       reject(
         Object.assign(new Error('There is no supervisor to ask'), { code: 'ERR_RCLUSTER_UNSUPERVISED' }),

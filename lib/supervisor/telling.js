@@ -51,6 +51,7 @@ function start({ watchHeap }) {
   setInterval(tell, watchHeap ? HEAP_INTERVAL : INTERVAL).unref();
   // What was done since it told last is to be in the sums too.
   process.on('exit', tell);
+  engine.superviseHeap();
   engine.superviseAnswer(stackHere);
 }
 

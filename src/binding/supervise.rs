@@ -1,9 +1,10 @@
 //! Supervision for JavaScript: in the primary the decisions and the warden, in a worker what it tells of itself.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 use napi::Env;
 use napi::bindgen_prelude::{Float64Array, Function, FunctionRef};
@@ -12,12 +13,13 @@ use nix::errno::Errno;
 
 use super::process::with_registry;
 use super::{Engine, Kind, State};
-use crate::cluster::load;
+use crate::cluster::load::{self, told};
 use crate::supervise::health::Limits;
 use crate::supervise::restart::{self, Backoff, Decision, Ended, History, Policy, Restart};
 use crate::supervise::sample;
 use crate::supervise::scale::Rule;
 use crate::supervise::warden::{Event, Process, Warden};
+use crate::sys::heap;
 use crate::sys::interrupt::Isolate;
 use crate::sys::uv::Poll;
 use crate::sys::wake::Wake;
@@ -306,6 +308,16 @@ impl Engine {
         self.with_load(|load| load.tell(&numbers));
     }
 
+    /// In a worker: tells of its collections, and of a heap that nears its limit, which gets some more room once so
+    /// that there is time to replace it. Whether that works here.
+    #[napi]
+    pub fn supervise_heap(&self) -> bool {
+        static WATCHER: heap::Watcher =
+            heap::Watcher { near_limit: on_near_limit, collection: on_collection };
+        let Some(load) = self.own_load() else { return false };
+        OWN_LOAD.set(load).is_ok() && heap::watch(&WATCHER)
+    }
+
     /// In a worker: has `stack`, which gives where it is called from, called whenever the primary asks where this
     /// worker's JavaScript is. Whether that works here.
     #[napi(ts_args_type = "stack: () => string")]
@@ -327,6 +339,34 @@ impl Engine {
             }
         });
         Ok(started.is_ok())
+    }
+}
+
+/// Where the heap of this process is told of.
+static OWN_LOAD: OnceLock<Arc<load::Load>> = OnceLock::new();
+
+/// How far beyond its first limit a heap may grow while its worker is replaced.
+const HEAP_MARGIN: usize = 2;
+
+/// Runs in the midst of a collection.
+fn on_near_limit(limit: usize, initial: usize) -> usize {
+    if let Some(load) = OWN_LOAD.get() {
+        load.note_more(told::NEAR_HEAP_LIMIT, 1.0);
+    }
+    (limit + initial / 4).min(initial.saturating_mul(HEAP_MARGIN)).max(limit)
+}
+
+thread_local! {
+    static COLLECTION_BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Runs at both ends of a collection.
+fn on_collection(begins: bool) {
+    if begins {
+        COLLECTION_BEGAN.set(Some(Instant::now()));
+    } else if let (Some(began), Some(load)) = (COLLECTION_BEGAN.take(), OWN_LOAD.get()) {
+        load.note_more(told::GC_COUNT, 1.0);
+        load.note_more(told::GC_TIME, began.elapsed().as_secs_f64());
     }
 }
 

@@ -39,6 +39,33 @@ const TOLD: usize = 16;
 /// Numbers that a supervised worker tells of itself, in the order of `lib/supervisor/numbers.js`.
 pub const TOLD_NUMBERS: usize = 24;
 
+/// Where among them the native side writes, and JavaScript does not.
+pub mod told {
+    /// Bytes of V8's heap in use.
+    pub const HEAP_USED: usize = 0;
+    /// Where V8 gives up.
+    pub const HEAP_LIMIT: usize = 2;
+    /// Collections.
+    pub const GC_COUNT: usize = 5;
+    /// Seconds spent in them.
+    pub const GC_TIME: usize = 6;
+    /// Seconds that the loop was late, on average in the last while; then the median, the 99th percentile, the worst.
+    pub const DELAY_MEAN: usize = 7;
+    /// See `DELAY_MEAN`.
+    pub const DELAY_P50: usize = 8;
+    /// See `DELAY_MEAN`.
+    pub const DELAY_P99: usize = 9;
+    /// Requests that have come.
+    pub const REQUESTS: usize = 10;
+    /// See `DELAY_MEAN`.
+    pub const DELAY_MAX: usize = 12;
+    /// How often V8 was about to give up for lack of heap.
+    pub const NEAR_HEAP_LIMIT: usize = 15;
+    /// Those of the native side.
+    pub const NATIVE: [usize; 7] =
+        [GC_COUNT, GC_TIME, DELAY_MEAN, DELAY_P50, DELAY_P99, DELAY_MAX, NEAR_HEAP_LIMIT];
+}
+
 /// Milliseconds on the clock that all processes of the machine share.
 pub fn now() -> u64 {
     clock_gettime(ClockId::CLOCK_MONOTONIC)
@@ -130,9 +157,21 @@ impl Load {
 
     /// In a supervised worker: what else it tells of itself.
     pub fn tell(&self, numbers: &[f64]) {
-        for (at, number) in numbers.iter().take(TOLD_NUMBERS).enumerate() {
-            self.word(TOLD + at).store(number.to_bits(), Ordering::Relaxed);
+        for (at, &number) in numbers.iter().take(TOLD_NUMBERS).enumerate() {
+            if !told::NATIVE.contains(&at) {
+                self.note(at, number);
+            }
         }
+    }
+
+    /// In a supervised worker: one number, of `told`.
+    pub fn note(&self, at: usize, number: f64) {
+        self.word(TOLD + at).store(number.to_bits(), Ordering::Relaxed);
+    }
+
+    /// In a supervised worker: adds to one number.
+    pub fn note_more(&self, at: usize, more: f64) {
+        self.note(at, f64::from_bits(self.get(TOLD + at)) + more);
     }
 
     /// What a supervised worker has told last; zeros before.
@@ -239,6 +278,43 @@ impl Meter {
     }
 }
 
+/// How late an event loop was at each of its last heartbeats.
+#[derive(Debug, Default)]
+pub struct Delays {
+    last: Option<u64>,
+    /// Nanoseconds; the oldest is written over.
+    kept: Vec<u64>,
+    next: usize,
+}
+
+/// As many as are kept: about 25 seconds' worth.
+const KEPT_DELAYS: usize = 256;
+
+impl Delays {
+    /// A heartbeat at this time, in nanoseconds.
+    pub fn beat(&mut self, time: u64) {
+        if let Some(last) = self.last.replace(time) {
+            let late = time.saturating_sub(last).saturating_sub(HEARTBEAT_INTERVAL * 1_000_000);
+            if self.kept.len() < KEPT_DELAYS {
+                self.kept.push(late);
+            } else {
+                self.kept[self.next] = late;
+            }
+            self.next = (self.next + 1) % KEPT_DELAYS;
+        }
+    }
+
+    /// The mean, the median, the 99th percentile and the longest, in seconds.
+    pub fn summary(&self) -> [f64; 4] {
+        let mut sorted = self.kept.clone();
+        sorted.sort_unstable();
+        let Some(&longest) = sorted.last() else { return [0.0; 4] };
+        let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share).round() as usize];
+        let mean = sorted.iter().sum::<u64>() / sorted.len() as u64;
+        [mean, at(0.5), at(0.99), longest].map(|time| time as f64 / 1e9)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,6 +362,24 @@ mod tests {
         assert_eq!(answering.join().unwrap(), 1);
         ours.ask_stack();
         assert_eq!(ours.wait_for_stack(Duration::from_millis(5)), None);
+    }
+
+    #[test]
+    fn delays_are_what_a_heartbeat_comes_late_and_the_old_ones_are_forgotten() {
+        let mut delays = Delays::default();
+        assert_eq!(delays.summary(), [0.0; 4]);
+        let mut time = 0;
+        delays.beat(time);
+        for late in [0, 0, 0, 3000] {
+            time += (HEARTBEAT_INTERVAL + late) * 1_000_000;
+            delays.beat(time);
+        }
+        assert_eq!(delays.summary(), [0.75, 0.0, 3.0, 3.0]);
+        for _ in 0..KEPT_DELAYS {
+            time += HEARTBEAT_INTERVAL * 1_000_000;
+            delays.beat(time);
+        }
+        assert_eq!(delays.summary(), [0.0; 4]);
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct Seen {
     pub heap_used: f64,
     /// Where V8 gives up.
     pub heap_limit: f64,
+    /// V8 was about to give up for lack of heap.
+    pub is_near_limit: bool,
     /// Requests answered.
     pub requests: u64,
 }
@@ -49,7 +51,7 @@ pub fn check(limits: &Limits, seen: &Seen) -> Option<Trouble> {
         return Some(Trouble::Hung);
     }
     let heap = if limits.heap <= 1.0 { limits.heap * seen.heap_limit } else { limits.heap };
-    if heap > 0.0 && seen.heap_used >= heap {
+    if limits.heap > 0.0 && (seen.is_near_limit || heap > 0.0 && seen.heap_used >= heap) {
         Some(Trouble::Heap)
     } else if is_over(limits.rss, seen.rss) {
         Some(Trouble::Rss)
@@ -69,8 +71,14 @@ pub fn is_late(expected: u64, now: u64, interval: u64) -> bool {
 mod tests {
     use super::*;
 
-    const SOUND: Seen =
-        Seen { silent_for: Some(100), rss: 50 << 20, heap_used: 5e6, heap_limit: 1e9, requests: 10 };
+    const SOUND: Seen = Seen {
+        silent_for: Some(100),
+        rss: 50 << 20,
+        heap_used: 5e6,
+        heap_limit: 1e9,
+        is_near_limit: false,
+        requests: 10,
+    };
 
     #[test]
     fn without_limits_nothing_is_wrong() {
@@ -79,6 +87,7 @@ mod tests {
             rss: u64::MAX,
             heap_used: 1e9,
             heap_limit: 1e9,
+            is_near_limit: true,
             requests: u64::MAX,
         };
         assert_eq!(check(&Limits::default(), &worst), None);
@@ -95,6 +104,7 @@ mod tests {
         assert_eq!(check(&limits, &Seen { heap_used: 8.9e8, ..SOUND }), None);
         assert_eq!(check(&limits, &Seen { heap_used: 9.1e8, ..SOUND }), Some(Trouble::Heap));
         assert_eq!(check(&limits, &Seen { requests: 100, ..SOUND }), Some(Trouble::Requests));
+        assert_eq!(check(&limits, &Seen { is_near_limit: true, ..SOUND }), Some(Trouble::Heap));
         let in_bytes = Limits { heap: 4e6, ..limits };
         assert_eq!(check(&in_bytes, &SOUND), Some(Trouble::Heap));
     }

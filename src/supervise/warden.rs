@@ -18,7 +18,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 use super::health::{self, Limits, Seen, Trouble};
 use super::sample;
 use super::scale::{self, Rule};
-use crate::cluster::load::{Load, TOLD_NUMBERS, now};
+use crate::cluster::load::{Load, TOLD_NUMBERS, now, told};
 use crate::process::tree;
 use crate::sys::pidfd::signal_if;
 use crate::sys::wake::Wake;
@@ -32,13 +32,6 @@ const STACK_WAIT: Duration = Duration::from_millis(500);
 const LIMITS_INTERVAL: u64 = 250;
 /// How often the use of a group is, where a rule decides its size.
 const RULE_INTERVAL: u64 = 500;
-
-/// Where the numbers are in what a supervised worker tells: `lib/supervisor/numbers.js`.
-mod told {
-    pub(super) const HEAP_USED: usize = 0;
-    pub(super) const HEAP_LIMIT: usize = 2;
-    pub(super) const REQUESTS: usize = 10;
-}
 
 /// A process that is watched: its id, and when it started, so that a reused id is never hit.
 #[derive(Debug, Clone)]
@@ -377,8 +370,9 @@ impl Watch {
             if worker.deadline.is_some_and(|at| now >= at) {
                 worker.deadline = None;
                 worker.is_killed = true;
-                worker.process.kill_tree();
+                // Told first: the end is seen after what was told before it.
                 worker.events.send(Event::Killed(id));
+                worker.process.kill_tree();
             }
         }
     }
@@ -429,6 +423,7 @@ impl Watched {
             rss,
             heap_used: numbers[told::HEAP_USED],
             heap_limit: numbers[told::HEAP_LIMIT],
+            is_near_limit: numbers[told::NEAR_HEAP_LIMIT] > 0.0,
             requests: numbers[told::REQUESTS] as u64,
         };
         match health::check(&self.limits, &seen) {
@@ -459,8 +454,8 @@ impl Watched {
         };
         let stack = stack.or_else(|| sample::waits_in(pid).map(|place| format!("in the kernel: {place}")));
         self.is_killed = true;
-        self.process.kill_tree();
         self.events.send(Event::Hung { worker: id, silent_for, state, stack });
+        self.process.kill_tree();
     }
 }
 

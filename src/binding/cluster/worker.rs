@@ -9,7 +9,7 @@ use napi_derive::napi;
 use nix::errno::Errno;
 
 use super::{Engine, Kind, State};
-use crate::cluster::load::{HEARTBEAT_INTERVAL, Load, Meter};
+use crate::cluster::load::{Delays, HEARTBEAT_INTERVAL, Load, Meter, told};
 use crate::cluster::packet::{Kind as Letter, Packet};
 use crate::cluster::worker::{Inbox, Received};
 use crate::sys::fd::take;
@@ -27,6 +27,7 @@ pub(super) struct WorkerSide {
     _heartbeat: Timer,
     inbox: RefCell<Inbox>,
     meter: RefCell<Meter>,
+    delays: RefCell<Delays>,
     /// Connections of its servers that are open.
     open: Cell<u32>,
     heartbeats: Cell<u32>,
@@ -48,9 +49,19 @@ impl WorkerSide {
             _heartbeat: heartbeat,
             inbox: RefCell::new(inbox),
             meter: RefCell::default(),
+            delays: RefCell::default(),
             open: Cell::default(),
             heartbeats: Cell::default(),
         }))
+    }
+
+    fn tell_delays(&self) {
+        let places = [told::DELAY_MEAN, told::DELAY_P50, told::DELAY_P99, told::DELAY_MAX];
+        if let Some(load) = self.inbox.borrow().load() {
+            for (at, delay) in places.into_iter().zip(self.delays.borrow().summary()) {
+                load.note(at, delay);
+            }
+        }
     }
 
     /// Watches for room in the socket while something waits for it.
@@ -65,6 +76,7 @@ fn on_heartbeat(state: &Weak<State>) {
     if let Some(side) = side {
         let (time, waited) = state.uv_loop.times();
         let utilisation = side.meter.borrow_mut().measure(time, waited);
+        side.delays.borrow_mut().beat(time);
         if let Some(load) = side.inbox.borrow().load() {
             load.set_open(side.open.get());
             load.beat(utilisation);
@@ -72,6 +84,7 @@ fn on_heartbeat(state: &Weak<State>) {
         let heartbeats = side.heartbeats.get().wrapping_add(1);
         side.heartbeats.set(heartbeats);
         if heartbeats % HEARTBEATS_PER_HEAP == 0 {
+            side.tell_delays();
             state.emit(Kind::HandoffHeap, 0, 0, 0);
         }
     }
