@@ -12,6 +12,7 @@ if (cluster.isMaster) {
   process.on('SIGTERM', () => worker.process.kill('SIGTERM'));
 } else {
   const server = http.createServer((request, response) => {
+    console.log('asked');
     setTimeout(() => response.end('answered'), 120);
   });
   process.on('SIGTERM', gracefulExit);

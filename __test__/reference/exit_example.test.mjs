@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 
 import { MODULES, startScript } from '../helpers/run_script.mjs';
 import { stopAll } from '../helpers/supervisor.mjs';
-import { sleep, waitFor } from '../helpers/wait.mjs';
+import { waitFor } from '../helpers/wait.mjs';
 import { supervised } from './supervised.mjs';
 
 const example = fileURLToPath(new URL('exit_example.cjs', import.meta.url));
@@ -24,12 +24,18 @@ describe.each(Object.keys(MODULES))('the graceful exit example on %s', (module) 
         })
         .on('error', reject);
     });
-    await sleep(30);
+    await waitFor(() => script.stdout.includes('asked'));
     process.kill(script.child.pid, 'SIGTERM');
     expect(await answer).toBe('answered');
     const { code, stdout, stderr } = await script.finished;
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    const lines = ['exit begins', 'no more connections', 'database closed', 'worker ended with 0 null'];
+    const lines = [
+      'asked',
+      'exit begins',
+      'no more connections',
+      'database closed',
+      'worker ended with 0 null',
+    ];
     expect(stdout.trim().split('\n').slice(1)).toEqual(lines);
   });
 });
@@ -39,10 +45,10 @@ test('stop() of a supervisor has that done', async () => {
   const exits = [];
   sup.on('worker:exit', (worker, exit) => exits.push(exit));
   const slow = get('/slow');
-  await sleep(30);
+  await waitFor(() => printed() === 'asked\n');
   const stopped = sup.stop();
   expect((await slow).status).toBe(200);
   await stopped;
-  expect(printed()).toBe('cleaned up\n');
+  expect(printed()).toBe('asked\ncleaned up\n');
   expect(exits).toMatchObject([{ code: 0, signal: null, wished: true }]);
 });

@@ -14,6 +14,7 @@ if (cluster.isMaster) {
 } else {
   const server = http.createServer((request, response) => {
     if (request.url === '/reject') Promise.reject(new Error('rejected'));
+    if (request.url === '/slow') console.log('asked');
     if (request.url === '/throw') setTimeout(() => JSON.parse('{'), 10);
     setTimeout(() => response.end(`${process.pid}`), request.url === '/slow' ? 120 : 0);
   });

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 
 import { MODULES, startScript } from '../helpers/run_script.mjs';
 import { stopAll } from '../helpers/supervisor.mjs';
-import { sleep, waitFor } from '../helpers/wait.mjs';
+import { waitFor } from '../helpers/wait.mjs';
 import { supervised } from './supervised.mjs';
 
 const example = fileURLToPath(new URL('failing_example.cjs', import.meta.url));
@@ -23,7 +23,7 @@ describe.each(Object.keys(MODULES))('the error handling example on %s', (module)
     const pid = await get(port, '/reject');
     await waitFor(() => script.stdout.includes('unhandled: rejected'), { what: log });
     const slow = get(port, '/slow');
-    await sleep(30);
+    await waitFor(() => script.stdout.includes('asked'), { what: log });
     expect(await get(port, '/throw')).toBe(pid);
     expect(await slow).toBe(pid);
     await waitFor(() => ports().length === 2, { what: log });
@@ -40,7 +40,7 @@ test('a supervisor has that done for a program that only names its clean-up', as
   const exits = [];
   sup.on('worker:exit', (worker, exit) => exits.push(exit));
   const slow = get('/slow');
-  await sleep(30);
+  await waitFor(() => printed() === 'asked\n');
   const { pid } = await get('/throw');
   expect((await slow).pid).toBe(pid);
   await waitFor(() => exits.length === 1);

@@ -10,6 +10,7 @@ process.on('message', (message) => process.send({ echo: message }));
 
 http
   .createServer((request, response) => {
+    if (request.url === '/slow') console.log('asked');
     if (request.url === '/throw') setTimeout(() => JSON.parse('{'), 10);
     setTimeout(() => response.end(`{"pid":${process.pid}}`), request.url === '/slow' ? 120 : 0);
   })
