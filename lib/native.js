@@ -25,6 +25,7 @@ const kinds = Object.freeze({
   HANDOFF_PEER: 12,
   HANDOFF_LISTED: 13,
   HANDOFF_HEAP: 14,
+  HANDOFF_FAILED: 15,
 });
 
 /** @type {Array<(id: number, a: number, b: number) => void>} */

@@ -56,6 +56,8 @@ pub(crate) enum Kind {
     HandoffListed = 13,
     /// (0, 0, 0): in a worker, it is time for `handoffHeap`.
     HandoffHeap = 14,
+    /// (token, negative errno, 0): in a worker, a server cannot accept for lack of a resource.
+    HandoffFailed = 15,
 }
 
 type SinkArgs = FnArgs<(u32, u32, i32, i32)>;

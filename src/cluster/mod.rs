@@ -11,4 +11,5 @@ pub mod load;
 pub mod packet;
 pub mod primary;
 pub mod schedule;
+pub mod turns;
 pub mod worker;

@@ -14,7 +14,7 @@ use nix::sys::stat::fstat;
 use nix::unistd::ftruncate;
 
 /// Words in the page that are used.
-pub const WORDS: usize = 16;
+pub const WORDS: usize = 64;
 const LENGTH: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
 /// One shared page; unmapped when dropped.

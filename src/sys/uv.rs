@@ -16,6 +16,7 @@ use super::symbols::symbols;
 
 const UV_CHECK: c_int = 2;
 const UV_POLL: c_int = 8;
+const UV_PREPARE: c_int = 9;
 const UV_TIMER: c_int = 13;
 const UV_READABLE: c_int = 1;
 const UV_WRITABLE: c_int = 2;
@@ -34,6 +35,8 @@ symbols! {
     check_init = c"uv_check_init": unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int;
     check_start = c"uv_check_start": unsafe extern "C" fn(*mut c_void, HandleCallback) -> c_int;
     check_stop = c"uv_check_stop": unsafe extern "C" fn(*mut c_void) -> c_int;
+    prepare_init = c"uv_prepare_init": unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int;
+    prepare_start = c"uv_prepare_start": unsafe extern "C" fn(*mut c_void, HandleCallback) -> c_int;
     timer_init = c"uv_timer_init": unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int;
     timer_start = c"uv_timer_start": unsafe extern "C" fn(*mut c_void, HandleCallback, u64, u64) -> c_int;
     idle_time = c"uv_metrics_idle_time": unsafe extern "C" fn(*mut c_void) -> u64;
@@ -233,6 +236,23 @@ impl Check {
             // SAFETY: the handle is initialised and not closing.
             unsafe { (uv.check_stop)(self.0.as_ptr()) };
         }
+    }
+}
+
+/// Runs its callback in each turn of the loop, before it waits for input. Never keeps the loop alive.
+pub struct Prepare(#[expect(dead_code, reason = "held so that it runs")] Handle);
+
+impl Prepare {
+    /// Runs the callback from now on.
+    pub fn start(uv_loop: Loop, callback: impl Fn() + 'static) -> Result<Self, Errno> {
+        let handle = Handle::new(UV_PREPARE, Rc::new(move |_| callback()), |uv, raw| {
+            // SAFETY: `raw` has the size of a uv_prepare_t; the loop is this thread's, and running.
+            unsafe { (uv.prepare_init)(uv_loop.0, raw) }
+        })?;
+        handle.set_ref(false);
+        // SAFETY: the handle is initialised and not closing.
+        unsafe { (uv()?.prepare_start)(handle.as_ptr(), on_turn) };
+        Ok(Self(handle))
     }
 }
 

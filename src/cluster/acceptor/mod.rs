@@ -6,6 +6,7 @@
 mod letters;
 mod pauses;
 mod serving;
+mod turns;
 mod workers;
 
 use std::collections::{HashMap, VecDeque};
@@ -22,6 +23,7 @@ use self::workers::Worker;
 use super::load;
 use super::primary::{Command, Events, ListenerId, WorkerId};
 use super::schedule::{Candidate, Policy, Rotation};
+use crate::sys::socket;
 use crate::sys::thread::schedule_in_batches;
 
 const EVENTS_PER_TURN: usize = 64;
@@ -38,10 +40,17 @@ const PROCESS: u64 = 3 << 32;
 /// How a worker of one listener gets its connections, and whether it can take one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// Over its hand-off socket; `ready` from its `Ready` until it refuses one.
-    Handoff { token: u32, ready: bool },
+    /// Over its hand-off socket; `ready` from its `Ready` until it refuses one. With a `slot` it accepts by itself,
+    /// in its turns, and only what has been accepted already goes over the socket.
+    Handoff { token: u32, ready: bool, slot: Option<usize> },
     /// Over the message channel, one at a time; `busy` until that is answered.
     Message { busy: bool, paused_until: Option<Instant> },
+}
+
+impl Way {
+    fn has_turns(self) -> bool {
+        matches!(self, Self::Handoff { slot: Some(_), .. })
+    }
 }
 
 #[derive(Debug)]
@@ -69,6 +78,8 @@ struct Listener {
     /// Accepted, and given back by a worker or never taken by it; the oldest first.
     waiting: VecDeque<OwnedFd>,
     watched: bool,
+    /// The kernel tells how many connections wait, as turns need it.
+    is_counted: bool,
     /// Accepting pauses until then.
     paused_until: Option<Instant>,
     /// Set while accepting fails, so that it is told once.
@@ -86,6 +97,10 @@ pub(super) struct Acceptor {
     pause_end: Option<Instant>,
     /// When workers with connections to take are looked at; `None` while there is no such worker.
     progress_check: Option<Instant>,
+    /// When workers with turns are looked at, where the policy minds how soon they take them.
+    late_check: Option<Instant>,
+    /// Workers that have been given turns, and may have to be woken.
+    to_wake: Vec<WorkerId>,
     /// The time of this turn, as `load::now` has it.
     now: u64,
     /// When workers ended soon after their start.
@@ -110,6 +125,8 @@ impl Acceptor {
             workers,
             pause_end: None,
             progress_check: None,
+            late_check: None,
+            to_wake: Vec::new(),
             now: load::now(),
             crashes: Vec::new(),
             candidates: Vec::new(),
@@ -140,6 +157,8 @@ impl Acceptor {
             }
             self.end_pauses();
             self.check_progress();
+            self.check_late();
+            self.wake_workers();
         }
     }
 
@@ -157,6 +176,11 @@ impl Acceptor {
             Command::Close { listener } => {
                 if let Some(listener) = self.listeners.remove(&listener) {
                     let _ = self.epoll.delete(&listener.socket);
+                    for member in &listener.members {
+                        if let Some(worker) = self.workers.get(&member.worker) {
+                            worker.take_turns_back(member.way);
+                        }
+                    }
                 }
             }
             Command::AddWorker { worker, name, channel, load } => {
@@ -183,6 +207,7 @@ impl Acceptor {
 
     fn add_listener(&mut self, id: ListenerId, socket: OwnedFd, policy: Policy, events: Events) {
         let _ = self.epoll.add(&socket, EpollEvent::new(EpollFlags::empty(), LISTENER | u64::from(id)));
+        let is_counted = policy != Policy::Sticky && socket::backlog(socket.as_fd()).is_ok();
         let listener = Listener {
             socket,
             events,
@@ -191,6 +216,7 @@ impl Acceptor {
             rotation: Rotation::default(),
             waiting: VecDeque::new(),
             watched: false,
+            is_counted,
             paused_until: None,
             failing: false,
         };
@@ -200,7 +226,7 @@ impl Acceptor {
     fn join(&mut self, id: ListenerId, worker: WorkerId, token: Option<u32>) {
         let Some(listener) = self.listeners.get_mut(&id) else { return };
         let way = match token {
-            Some(token) => Way::Handoff { token, ready: false },
+            Some(token) => Way::Handoff { token, ready: false, slot: None },
             None => Way::Message { busy: false, paused_until: None },
         };
         listener.members.push(Member { worker, way, queue: VecDeque::new() });
@@ -211,6 +237,9 @@ impl Acceptor {
         let Some(listener) = self.listeners.get_mut(&id) else { return };
         if let Some(index) = listener.members.iter().position(|member| member.worker == worker) {
             let member = listener.members.remove(index);
+            if let Some(worker) = self.workers.get(&worker) {
+                worker.take_turns_back(member.way);
+            }
             listener.rotation.removed(index);
             for connection in member.queue.into_iter().rev() {
                 listener.waiting.push_front(connection);
