@@ -5,7 +5,9 @@
 
 const { native } = require('./lib/platform');
 
-module.exports = native ? require('./lib/child_process') : require('./lib/child_process/without_engine');
+module.exports = native
+  ? require('./lib/child_process')
+  : require('./lib/child_process/without_engine').childProcess;
 
 // For `import { spawn } from 'rcluster/child_process'`: Node finds named exports by this shape, without running it.
 0 &&

@@ -90,9 +90,6 @@ declare module 'cluster' {
      * their number. What the handler throws rejects the request.
      */
     onRequest(handler: ((message: any, from: any) => unknown) | null): void;
-    /** In a worker: another has sent a message by `sendTo` or `broadcast`. What comes before a listener waits. */
-    on(event: 'workerMessage', listener: (message: any, workerId: number) => void): this;
-    once(event: 'workerMessage', listener: (message: any, workerId: number) => void): this;
     /** The load of each worker that can tell it, by its number. */
     loads(): Record<number, rcluster.WorkerLoad>;
     /** How many workers can run at once, a container's quota considered, now. */
@@ -101,13 +98,19 @@ declare module 'cluster' {
     listenFds(): rcluster.ListenFd[];
   }
 
+  // Read by the types of Node 26 and later; the ones before take any event.
+  interface ClusterEventMap {
+    /** In a worker: another has sent a message by `sendTo` or `broadcast`. What comes before a listener waits. */
+    workerMessage: [message: any, workerId: number];
+  }
+
   interface Worker {
     /** Its share relative to the others, 1 to 1,000; 1 at first. */
     weight: number;
     readonly isPaused: boolean;
     /** It gets no new connections from now on; it keeps those it has. */
-    pause(): this;
-    resume(): this;
+    pause(): Worker;
+    resume(): Worker;
     /**
      * In the primary: asks the worker; in the worker: asks the primary. Rejects with the handler's error, with
      * `ERR_RCLUSTER_PEER` where the other end has not loaded rcluster, with `ERR_IPC_CHANNEL_CLOSED` when it has gone.
@@ -132,6 +135,15 @@ declare module 'cluster' {
   interface ClusterSettings extends Omit<rcluster.WorkerExtras, 'affinity'> {
     /** One of `cluster.SCHED_*`, for servers that listen from now on. */
     schedulingPolicy?: number | undefined;
+    /**
+     * Where `SCHED_STICKY` finds the client's address, for servers that listen from now on: that of the connection
+     * (the default), or what a proxy says in front, in a PROXY protocol header (version 1 or 2) or in the first
+     * `X-Forwarded-For` of the first HTTP request. It is looked at, not taken: the server reads it too. A connection
+     * that does not say so in time goes by its own address.
+     */
+    stickyBy?: 'address' | 'proxy' | 'x-forwarded-for' | undefined;
+    /** Milliseconds that a connection may take to say it, 1 to 60,000; 1,000 by default. */
+    stickyTimeout?: number | undefined;
     /** One processor for each worker in turn, or the processors of the first, second, ... worker. */
     affinity?: 'spread' | number[][] | undefined;
   }

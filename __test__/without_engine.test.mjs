@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { expect, test } from 'vitest';
@@ -35,6 +38,36 @@ test.runIf(process.platform === 'linux')('a binding that does not load on Linux 
   expect(stderr).toMatch(/\[RCLUSTER_NO_BINDING\] Warning: rcluster runs on Node's own modules/);
   expect(JSON.parse(stdout)).toEqual(served);
 });
+
+test.runIf(process.platform === 'linux')(
+  'a binding whose first use shows that it does not load',
+  async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'rcluster-'));
+    const file = join(directory, 'no_library.node');
+    writeFileSync(file, 'text');
+    const { code, stdout, stderr } = await runScript(fixture('late_without_engine.cjs'), {
+      execArgv: ['--require', 'rcluster/register'],
+      env: { NAPI_RS_NATIVE_LIBRARY_PATH: file },
+    });
+    rmSync(directory, { recursive: true });
+    expect(stderr.match(/RCLUSTER_NO_BINDING/g)).toHaveLength(1);
+    expect(JSON.parse(stdout)).toEqual({
+      sync: 'hello\n',
+      promised: 'hello\n',
+      code: 0,
+      option: 'ERR_RCLUSTER_UNSUPPORTED',
+      method: 'ERR_RCLUSTER_UNSUPPORTED',
+      broadcast: 'ERR_RCLUSTER_UNSUPPORTED',
+      weight: null,
+      worker: 'ERR_RCLUSTER_UNSUPPORTED',
+      served: 'from a worker',
+      exited: [0, null],
+      native: false,
+      coverage: ['node'],
+    });
+    expect(code).toBe(0);
+  },
+);
 
 test('the fork example runs without the engine', async () => {
   const example = fileURLToPath(new URL('reference/fork_example.cjs', import.meta.url));

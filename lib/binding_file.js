@@ -1,7 +1,6 @@
-'use strict';
 // @ts-check
+'use strict';
 
-// Which file the binding is. Finding out takes the generated loader two milliseconds; a thread that is told by the
-// one that starts it need not.
+// Which file the binary was loaded from. A thread that is told by the one that starts it need not look for it.
 
 module.exports = { path: /** @type {string | undefined} */ (undefined) };

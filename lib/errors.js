@@ -6,11 +6,9 @@
 
 const util = require('node:util');
 
-const { arrayIncludes } = require('./untampered');
+const { SafeMap, arrayIncludes, create, methodDescriptor, nodeMajor } = require('./untampered');
 
 const { assign } = Object;
-
-const nodeMajor = Number(process.versions.node.split('.', 1)[0]);
 
 const typeNames = [
   'string',
@@ -72,15 +70,20 @@ const codes = {
 };
 
 /** Prototypes of coded errors, one a class: `constructor` is the plain class, as for Node's own. */
-const prototypes = new Map(
-  [Error, TypeError, RangeError].map((Base) => [
-    Base,
-    Object.create(Base.prototype, {
-      constructor: { get: () => Base, configurable: true },
-      toString: { value: codedToString, writable: true, configurable: true },
+const prototypes = new SafeMap();
+for (const Base of [Error, TypeError, RangeError]) {
+  const prototype = create(Base.prototype, {
+    constructor: /** @type {any} */ ({
+      __proto__: null,
+      get: () => Base,
+      set: undefined,
+      enumerable: false,
+      configurable: true,
     }),
-  ]),
-);
+    toString: methodDescriptor(codedToString),
+  });
+  prototypes.set(Base, prototype);
+}
 
 /** @this {any} */
 function codedToString() {

@@ -3,13 +3,21 @@
 
 // Loads the binding and installs the one sink through which native events reach JavaScript.
 
-const { path } = require('./binding_file');
+const bindingFile = require('./binding_file');
+const { freeze } = require('./untampered');
 
+bindingFile.path ??= findBinding();
 /** @type {typeof import('../binding.js')} */
-const binding = path === undefined ? require('../binding.js') : require(path);
+const binding = require(bindingFile.path);
+
+function findBinding() {
+  const { file, native, unsupported } = require('./platform');
+  if (!native) throw unsupported('This');
+  return /** @type {string} */ (file);
+}
 
 /** What a native event is about; the same numbers as `Kind` in src/binding/mod.rs. */
-const kinds = Object.freeze({
+const kinds = freeze({
   CHILD_STARTED: 0,
   CHILD_NOT_STARTED: 1,
   CHILD_EXITED: 2,
@@ -42,4 +50,4 @@ function on(kind, handler) {
   handlers[kind] = handler;
 }
 
-module.exports = { engine, kinds, on };
+module.exports = { binding, engine, kinds, on };

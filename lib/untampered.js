@@ -2,7 +2,8 @@
 // @ts-check
 
 // Functions of the language as they were when rcluster was loaded. A program that later replaces methods which all
-// arrays, strings or maps inherit (old frameworks do, tests do, attackers do) still gets its children, as in Node.
+// arrays, strings or maps inherit (old frameworks do, tests do, attackers do) still gets its children, as in Node. That
+// may be before the modules of child_process are loaded, so what they do when they are goes through here as well.
 
 const { call } = Function.prototype;
 
@@ -39,6 +40,17 @@ const arrayForEach = uncurry(array.forEach);
 /** @type {<T, R>(list: ReadonlyArray<T>, change: (item: T, at: number) => R) => R[]} */
 const arrayMap = uncurry(array.map);
 
+const { create, defineProperty, entries, freeze, keys, setPrototypeOf, values } = Object;
+
+/**
+ * The descriptor of a property like a class's method, which inherits nothing.
+ * @param {unknown} value
+ * @returns {PropertyDescriptor & { __proto__: null }}
+ */
+function methodDescriptor(value) {
+  return { __proto__: null, value, writable: true, enumerable: false, configurable: true };
+}
+
 module.exports = {
   SafeMap,
   SafeSet,
@@ -54,7 +66,15 @@ module.exports = {
   arraySlice: uncurry(array.slice),
   arraySplice: uncurry(array.splice),
   arrayUnshift: uncurry(array.unshift),
+  create,
+  defineProperty,
+  entries,
+  freeze,
   hasOwn: Object.hasOwn,
+  keys,
+  methodDescriptor,
+  nodeMajor: Number(process.versions.node.split('.', 1)[0]),
+  setPrototypeOf,
   stringIncludes: uncurry(string.includes),
   stringIndexOf: uncurry(string.indexOf),
   stringReplaceAll: uncurry(string.replaceAll),
@@ -62,4 +82,5 @@ module.exports = {
   stringSplit: uncurry(string.split),
   stringStartsWith: uncurry(string.startsWith),
   stringToUpperCase: uncurry(string.toUpperCase),
+  values,
 };

@@ -17,6 +17,12 @@ const steps = [
   { name: 'prettier', command: bin('prettier'), args: ['--check', '--log-level', 'warn', '.'] },
   { name: 'oxlint', command: bin('oxlint'), args: [] },
   { name: 'types', command: bin('tsc'), args: [] },
+  // The same with the types of the other Node lines.
+  ...[22, 24, 26].map((line) => ({
+    name: `types, Node ${line}`,
+    command: bin('tsc'),
+    args: ['--project', `__test__/types/tsconfig.node${line}.json`],
+  })),
   { name: 'clippy', command: 'cargo', args: ['clippy', '--all-targets', '--', '-D', 'warnings'] },
   { name: 'cargo test', command: 'cargo', args: ['test'], capture: true, count: countCargo },
   {

@@ -4,7 +4,9 @@
 mod binding;
 pub mod cluster;
 pub mod error;
+pub mod host;
 pub mod ipc;
+pub mod logs;
 pub mod pool;
 pub mod process;
 pub mod sys;

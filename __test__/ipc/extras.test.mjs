@@ -24,7 +24,7 @@ describe.each(cases)('by the %s, %s', (transport, serialization) => {
     delete process.env.RCLUSTER_IPC;
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill('SIGKILL');
-    await once(child, 'close');
+    await once(child, 'exit');
   });
 
   test('a request is answered, also one that came before the handler', async () => {
@@ -135,7 +135,8 @@ test('a stock child cannot be asked, and says so when it ends', async () => {
   const failed = child.request('x', { timeout: 100 });
   await expect(failed).rejects.toMatchObject({ code: 'ERR_RCLUSTER_PEER' });
   const pending = child.request('x').catch((error) => error.code);
+  const exited = once(child, 'exit');
   child.disconnect();
   expect(await pending).toBe('ERR_RCLUSTER_PEER');
-  await once(child, 'close');
+  await exited;
 });

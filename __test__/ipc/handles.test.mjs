@@ -259,6 +259,6 @@ test('a handle that is refused is sent again, three times, then given up with a 
   expect(await answer).toEqual({ refused: 4 });
   await waitFor(() => client.destroyed || client.resume().readableEnded);
   child.disconnect();
-  await once(child, 'close');
+  await once(child, 'exit');
   server.close();
 });

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 
 import { fixture, runScript } from '../helpers/run_script.mjs';
 
-const COUNT = 120 * Number(process.env.RCLUSTER_TORTURE ?? 1);
+const COUNT = 300 * Number(process.env.RCLUSTER_TORTURE ?? 1);
 const timeout = 60_000 + COUNT * 200;
 const kinds = ['stock', 'wire', 'ring'];
 

@@ -4,7 +4,14 @@ import { describe, expect, test } from 'vitest';
 
 import { fixture, runScript } from '../helpers/run_script.mjs';
 
-describe.each(['node', 'rcluster'])('%s', (module) => {
+const registered = { module: 'node', execArgv: ['--require', 'rcluster/register'] };
+
+describe.each([
+  ['node', { module: 'node' }],
+  ['rcluster', { module: 'rcluster' }],
+  // Here all but a few functions are loaded after what everything inherits has been changed.
+  ['registered', registered],
+])('%s', (_, options) => {
   test.each([
     ['options', 'Object.prototype has properties named as options'],
     ['descriptors', 'Object.prototype has properties named as those of descriptors'],
@@ -15,7 +22,7 @@ describe.each(['node', 'rcluster'])('%s', (module) => {
     ['object', 'the static methods of objects throw'],
     ['emit', 'every emit is wrapped'],
   ])('%s: %s', async (what) => {
-    const { stdout, stderr, code } = await runScript(fixture('tampering.cjs'), { module, args: [what] });
+    const { stdout, stderr, code } = await runScript(fixture('tampering.cjs'), { ...options, args: [what] });
     expect({ stdout, stderr, code }).toEqual({
       stdout: [
         'spawn 3 null out',

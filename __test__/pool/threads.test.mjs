@@ -21,8 +21,8 @@ describe.each(both)('%s', (_name, Pool) => {
     open();
     await Promise.all(runs);
     expect(pool.threads.length).toBeGreaterThan(1);
-    await waitFor(() => pool.threads.length === 1);
-    expect(await pool.run(1)).toBe(1);
+    // On a busy machine Piscina now and then misses that a thread is idle, until the next task.
+    await waitFor(async () => (await pool.run(1)) === 1 && pool.threads.length === 1, { interval: 200 });
   });
 
   test('an infinite idleTimeout', async () => {

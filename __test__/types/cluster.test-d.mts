@@ -5,6 +5,7 @@ import { expectType } from './expect_type.mjs';
 
 cluster.setupPrimary({ schedulingPolicy: SCHED_STICKY, affinity: 'spread', nice: 5 });
 cluster.setupPrimary({ affinity: [[0, 1], [2]] });
+cluster.setupPrimary({ stickyBy: 'x-forwarded-for', stickyTimeout: 500 });
 const worker = cluster.fork({ PORT: '0' }, { nice: 5, affinity: [0], rlimits: { nofile: 1024 } });
 worker.weight = 3;
 expectType<boolean>(worker.pause().resume().isPaused);

@@ -17,7 +17,7 @@ const { conversionName, conversions, handleFromFd, handleKind } = require('./han
 const { messages } = require('./messages');
 const { PEER_PREFIX, Peer } = require('./peer');
 const { Wire } = require('./wire');
-const { arrayIncludes, arrayPush, stringStartsWith } = require('../untampered');
+const { arrayIncludes, arrayPush, freeze, stringStartsWith } = require('../untampered');
 
 // As it was when rcluster was loaded: a program may replace it later.
 const { defineProperty } = Object;
@@ -37,6 +37,9 @@ const UV_EBADF = -os.constants.errno.EBADF;
 const UV_EMSGSIZE = -os.constants.errno.EMSGSIZE;
 const UV_ENOBUFS = -os.constants.errno.ENOBUFS;
 const UV_EPROTO = -os.constants.errno.EPROTO;
+
+/** Of a message sent without any. */
+const noOptions = freeze({ swallowErrors: false });
 
 const kIpc = Symbol('rcluster.ipc');
 const kPending = Symbol('rcluster.pendingMessages');
@@ -371,7 +374,6 @@ class Ipc {
     this.isFinished = true;
     this.closeWire();
     this.child.emit('disconnect');
-    this.countClosed();
   }
 
   closeWire() {
@@ -380,7 +382,7 @@ class Ipc {
     this.peer.requests.close();
   }
 
-  /** Counts towards the child's 'close', once. */
+  /** Counts towards the child's 'close', once: only what the other end has closed does, as in Node. */
   countClosed() {
     if (this.isCounted) return;
     this.isCounted = true;
@@ -453,7 +455,14 @@ function send(message, handle, options, callback) {
     validateObject(options, 'options');
   }
 
-  if (this.connected) return this._send(message, handle, { swallowErrors: false, ...options }, callback);
+  if (this.connected) {
+    return this._send(
+      message,
+      handle,
+      options === undefined ? noOptions : { swallowErrors: false, ...options },
+      callback,
+    );
+  }
 
   const error = codedError('ERR_IPC_CHANNEL_CLOSED');
   if (typeof callback === 'function') process.nextTick(callback, error);

@@ -10,22 +10,32 @@ const diagnostics = require('node:diagnostics_channel');
 const { EventEmitter } = require('node:events');
 const net = require('node:net');
 const os = require('node:os');
-const { inspect } = require('node:util');
 const { isMainThread } = require('node:worker_threads');
 
 const { errnoException, validateArray, validateObject, validateOneOf, validateString } = require('../errors');
 const { engine } = require('../native');
+const { childExtras, state } = require('../start');
 const { setupChannel } = require('./channel');
 const { ChildHandle, setPid } = require('./child_handle');
 const { nativeExtras, signalNumber, stepError, treeResult, usageObject } = require('./extras');
 const { pipeFrom, pauseHandle } = require('./handles');
 const { checkPermission, packStrings } = require('./environment');
 const { getValidStdio } = require('./stdio');
-const { SafeSet, arrayIncludes, arrayMap, arrayPush, arraySlice } = require('../untampered');
+const {
+  SafeSet,
+  arrayIncludes,
+  arrayMap,
+  arrayPush,
+  arraySlice,
+  create,
+  defineProperty,
+  entries,
+  methodDescriptor,
+  nodeMajor,
+  setPrototypeOf,
+} = require('../untampered');
 
 const NodeChildProcess = nodeChildProcess.ChildProcess;
-
-const { entries } = Object;
 
 /** The errnos Node reports by an 'error' event; it throws the others. */
 const { EACCES, EAGAIN, EMFILE, ENFILE, ENOENT } = os.constants.errno;
@@ -45,7 +55,6 @@ const STDIO_PIPE = -2;
 const STDIO_CHANNEL = -3;
 
 const created = diagnostics.channel('child_process');
-const [nodeMajor] = process.versions.node.split('.').map(Number);
 // Node 24 has begun to publish it; older lines have the mechanism but not the channel.
 const spawnTrace = nodeMajor >= 24 ? diagnostics.tracingChannel('child_process.spawn') : undefined;
 
@@ -71,19 +80,14 @@ function ChildProcess() {
   initialise(this);
   if (created.hasSubscribers) created.publish({ process: this });
 }
-Object.setPrototypeOf(ChildProcess, NodeChildProcess);
-ChildProcess.prototype = Object.create(NodeChildProcess.prototype, {
-  constructor: { value: ChildProcess, writable: true, configurable: true },
-  spawn: { value: spawn, writable: true, configurable: true },
+setPrototypeOf(ChildProcess, NodeChildProcess);
+ChildProcess.prototype = create(NodeChildProcess.prototype, {
+  constructor: methodDescriptor(ChildProcess),
+  ...childExtras,
 });
-
-/** What a child has that Node's has not. @type {PropertyDescriptorMap} */
-const extraMethods = {
-  killTree: { value: killTree, writable: true, configurable: true },
-  resourceUsage: { value: resourceUsage, writable: true, configurable: true },
-  [inspect.custom]: { value: showWithPid, writable: true, configurable: true },
-};
-Object.defineProperties(ChildProcess.prototype, extraMethods);
+// Once registered, what people patch on the prototype of Node's class is what runs.
+if (!state.isRegistered) defineProperty(ChildProcess.prototype, 'spawn', methodDescriptor(spawn));
+state.ownPrototype = ChildProcess.prototype;
 
 /**
  * @param {any} child
@@ -310,15 +314,6 @@ function resourceUsage() {
 }
 
 /**
- * Shown as it is, but with its pid, not with the accessor that stands there until the exec is known.
- * @this {any}
- */
-function showWithPid() {
-  void this.pid;
-  return this;
-}
-
-/**
  * The environment in the engine's form; undefined for that of this process, which the engine copies itself.
  * @param {any} options
  */
@@ -381,4 +376,7 @@ function streamOf(child, entry, slot, pipes) {
   return socket;
 }
 
-module.exports = { ChildProcess, NodeChildProcess, extraMethods, kExtraFds, spawn };
+/** What the prototypes' methods do. */
+const methods = { killTree, resourceUsage, spawn };
+
+module.exports = { ChildProcess, kExtraFds, methods };

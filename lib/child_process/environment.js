@@ -15,6 +15,7 @@ const {
   stringIncludes,
   stringIndexOf,
   stringSlice,
+  stringSplit,
   stringStartsWith,
 } = require('../untampered');
 
@@ -23,7 +24,7 @@ const genuineEnv = isGenuine(process.env) ? process.env : undefined;
 /** Node's permission model, where it is on. */
 const permission = /** @type {any} */ (process).permission;
 const isAuditOnly = hasPermissionFlag(
-  [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)],
+  [...process.execArgv, ...stringSplit(process.env.NODE_OPTIONS ?? '', /\s+/)],
   ['--permission-audit'],
 );
 

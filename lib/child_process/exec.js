@@ -4,10 +4,11 @@
 // `exec` and `execFile`: a child whose output is collected, up to a limit, and handed to a callback when it is over.
 
 const { Buffer } = require('node:buffer');
-const { getSystemErrorName, promisify } = require('node:util');
+const { getSystemErrorName } = require('node:util');
 
-const { codedError, nodeMajor, plainError } = require('../errors');
+const { codedError, plainError } = require('../errors');
 const { extraOptions } = require('./extras');
+const { state } = require('../start');
 const {
   MAX_BUFFER,
   normalizeExecArgs,
@@ -19,16 +20,6 @@ const {
 const { spawn } = require('./spawn');
 const { arrayJoin, arrayPush } = require('../untampered');
 
-const { assign } = Object;
-
-/** The module whose execFile `exec` calls: people patch it on the one they see. @type {{ execFile: Function }} */
-let visible = { execFile };
-
-/** Chooses the module whose execFile `exec` calls. @param {{ execFile: Function }} exports */
-function exposeThrough(exports) {
-  visible = exports;
-}
-
 /**
  * Node's child_process.exec.
  * @param {any} command
@@ -37,7 +28,7 @@ function exposeThrough(exports) {
  */
 function exec(command, options, callback) {
   const normalized = normalizeExecArgs(command, options, callback);
-  return visible.execFile(normalized.file, normalized.options, normalized.callback);
+  return state.visible.execFile(normalized.file, normalized.options, normalized.callback);
 }
 
 /** What execFile passes on to spawn. @param {any} options */
@@ -191,34 +182,4 @@ function collect(stream, encoding, maxBuffer, onFull) {
   return () => (encoding || stream?.readableEncoding ? arrayJoin(chunks, '') : Buffer.concat(chunks));
 }
 
-/**
- * Gives a function its form for util.promisify, whose promise has the child as a property.
- * @param {Function} run
- */
-function addPromisified(run) {
-  const promisified = function (/** @type {any[]} */ ...args) {
-    /** @type {(value: any) => void} */
-    let resolve;
-    /** @type {(reason: any) => void} */
-    let reject;
-    const promise = new Promise((...functions) => {
-      [resolve, reject] = functions;
-    });
-    // Outside the promise: bad arguments throw, they do not reject.
-    const child = run(
-      ...args,
-      (/** @type {any} */ error, /** @type {any} */ stdout, /** @type {any} */ stderr) => {
-        if (error === null) resolve({ stdout, stderr });
-        else reject(assign(error, { stdout, stderr }));
-      },
-    );
-    return assign(promise, { child });
-  };
-  // An anonymous function before Node 22.
-  Object.defineProperty(promisified, 'name', { value: nodeMajor >= 22 ? run.name : '', configurable: true });
-  Object.defineProperty(run, promisify.custom, { value: promisified });
-}
-addPromisified(exec);
-addPromisified(execFile);
-
-module.exports = { exec, execFile, exposeThrough };
+module.exports = { exec, execFile };

@@ -6,7 +6,6 @@
 
 const os = require('node:os');
 const path = require('node:path');
-const { randomUUID } = require('node:crypto');
 
 const {
   codedError,
@@ -23,18 +22,19 @@ const {
   arrayIndexOf,
   arrayJoin,
   arrayMap,
+  freeze,
   hasOwn,
+  keys,
   stringToUpperCase,
+  values,
 } = require('../untampered');
 
-const { keys, values } = Object;
-
 /** Names of resource limits, in the kernel's numbering on Linux. */
-const RLIMITS = Object.freeze([
+const RLIMITS = freeze([
   'cpu', 'fsize', 'data', 'stack', 'core', 'rss', 'nproc', 'nofile', 'memlock', 'as', 'locks', 'sigpending',
   'msgqueue', 'nice', 'rtprio', 'rttime',
 ]); // prettier-ignore
-const IO_CLASSES = Object.freeze({ realtime: 1, 'best-effort': 2, idle: 3 });
+const IO_CLASSES = freeze({ realtime: 1, 'best-effort': 2, idle: 3 });
 const IO_CLASS_SHIFT = 13;
 const CGROUP_ROOT = '/sys/fs/cgroup';
 const MAX_UINT32 = 2 ** 32 - 1;
@@ -42,7 +42,7 @@ const TIMEOUT_MAX = 2 ** 31 - 1;
 const UNLIMITED = -1;
 
 /** What a child was doing when it gave up: `Step` in src/sys/clone/plan.rs. Step 0 is the exec itself. */
-const STEPS = Object.freeze([
+const STEPS = freeze([
   undefined,
   { option: 'groups', syscall: 'setgroups' },
   { option: 'dieWithParent', syscall: 'prctl' },
@@ -80,10 +80,10 @@ const readers = {
   },
 };
 /** The engine's names where they differ. */
-const nativeNames = Object.freeze({ rlimits: 'limits', ionice: 'ioPriority' });
-const childOptions = Object.freeze(Object.keys(readers));
+const nativeNames = freeze({ rlimits: 'limits', ionice: 'ioPriority' });
+const childOptions = freeze(keys(readers));
 /** Every option that Node has not. */
-const extraOptions = Object.freeze([...childOptions, 'killTree', 'killAfter', 'closeGrace']);
+const extraOptions = freeze([...childOptions, 'killTree', 'killAfter', 'closeGrace']);
 
 /** @param {any} value @param {string} name */
 function readBoolean(value, name) {
@@ -160,7 +160,8 @@ function nativeExtras(options) {
   }
   if (options.killTree !== undefined && options.killTree !== null) {
     validateBoolean(options.killTree, 'options.killTree');
-    if (options.killTree) (extras ??= {}).mark = randomUUID();
+    // Not loaded before it is needed: it takes a millisecond.
+    if (options.killTree) (extras ??= {}).mark = require('node:crypto').randomUUID();
   }
   for (const name of ['killAfter', 'closeGrace']) {
     if (options[name] != null) validateInteger(options[name], `options.${name}`, 0, TIMEOUT_MAX);

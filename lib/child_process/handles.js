@@ -238,17 +238,17 @@ function conversionName(handle) {
   return undefined;
 }
 
-/** The descriptor a server listens on. @param {any} server @returns {number} */
-function listeningFd(server) {
-  return server._handle.fd;
+/** The descriptor behind a socket or a server. @param {any} socket @returns {number} -1 if it is closed */
+function fdOf(socket) {
+  return socket._handle?.fd ?? -1;
 }
 
 module.exports = {
   conversionName,
   conversions,
+  fdOf,
   handleFromFd,
   handleKind,
-  listeningFd,
   pauseHandle,
   pipeFrom,
 };

@@ -10,6 +10,7 @@
 const { Buffer } = require('node:buffer');
 
 const { engine } = require('../native');
+const { NOT_TAKEN } = require('./outbox');
 
 /** The same as in src/ipc/ring.rs. */
 const SIZE = 1 << 20;
@@ -27,6 +28,8 @@ const FRAME_HEADER = 4;
 const MOST_PER_UNIT = 3;
 
 class Lane {
+  takesText = true;
+
   /**
    * @param {number} id of the channel
    * @returns {Lane | undefined} where there is one
@@ -67,35 +70,33 @@ class Lane {
     // The order matters, as in `Lane::lower` of the engine: publish, then look whether the reader sleeps.
     Atomics.store(this.numbers, WRITTEN, this.written);
     if (Atomics.load(this.numbers, READER_SLEEPS) !== 0) engine.channelWake(this.id);
+    return 0;
   }
 
-  /** Writes a message and a newline, if there is room. @param {string} line */
+  /** Writes a message and a newline, if there is room; else NOT_TAKEN. @param {string} line */
   writeLine(line) {
     const place = this.placeFor(line.length * MOST_PER_UNIT + 1);
-    if (place === -1) return false;
+    if (place === -1) return NOT_TAKEN;
     const length = this.bytes.write(line, place, 'utf8');
     this.bytes[place + length] = NEWLINE;
-    this.publish(length + 1);
-    return true;
+    return this.publish(length + 1);
   }
 
-  /** Writes a text behind its length, if there is room. @param {string} text */
+  /** Writes a text behind its length, if there is room; else NOT_TAKEN. @param {string} text */
   writeText(text) {
     const place = this.placeFor(FRAME_HEADER + text.length * MOST_PER_UNIT);
-    if (place === -1) return false;
+    if (place === -1) return NOT_TAKEN;
     const length = this.bytes.write(text, place + FRAME_HEADER, 'utf8');
     this.bytes.writeUInt32BE(length, place);
-    this.publish(FRAME_HEADER + length);
-    return true;
+    return this.publish(FRAME_HEADER + length);
   }
 
-  /** Writes a frame with its length, if there is room. @param {Buffer} frame */
+  /** Writes a frame with its length, if there is room; else NOT_TAKEN. @param {Buffer} frame */
   writeFrame(frame) {
     const place = this.placeFor(frame.length);
-    if (place === -1) return false;
+    if (place === -1) return NOT_TAKEN;
     this.bytes.set(frame, place);
-    this.publish(frame.length);
-    return true;
+    return this.publish(frame.length);
   }
 
   borrow() {

@@ -30,12 +30,14 @@ const {
   hasOwn,
   stringIncludes,
   stringToUpperCase,
+  values,
 } = require('../untampered');
 
 const MAX_BUFFER = 1024 * 1024;
 
-const signalNumbers = Object.assign(Object.create(null), os.constants.signals);
-const knownSignals = new SafeSet(Object.values(signalNumbers));
+/** @type {Record<string, number>} */
+const signalNumbers = /** @type {any} */ ({ __proto__: null, ...os.constants.signals });
+const knownSignals = new SafeSet(values(signalNumbers));
 
 /** @param {any} list @param {string} name */
 function rejectNulIn(list, name) {

@@ -52,7 +52,7 @@ class Peer {
       case HELLO: {
         if (isClosing) break;
         this.isKnown = true;
-        const ring = message.ring === true && isRingAllowed() && engine.channelOpenRing(wire.id) === 0;
+        const ring = message.ring === true && engine.channelOpenRing(wire.id, isRingAllowed()) === 0;
         wire.write({ cmd: READY, ring }, -1);
         if (ring) this.sendByRing();
         this.requests.known();

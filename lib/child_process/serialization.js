@@ -8,6 +8,7 @@ const v8 = require('node:v8');
 
 const { codedError } = require('../errors');
 const { engine } = require('../native');
+const { NOT_TAKEN } = require('./outbox');
 const { isPlain } = require('./plain');
 const { stringIndexOf, stringReplaceAll, stringSlice } = require('../untampered');
 
@@ -48,11 +49,21 @@ const V8_FORMAT = 0xff;
 const MAX_TOGETHER = 128 * 1024;
 
 /**
+ * Takes messages that fit: the ring's lane or the socket's outbox. Each method returns what the engine does, or
+ * NOT_TAKEN.
+ * @typedef {object} Writer
+ * @property {boolean} takesText whether the other end takes text in 'advanced' mode
+ * @property {(line: string) => number} writeLine
+ * @property {(text: string) => number} writeText
+ * @property {(frame: Buffer) => number} writeFrame
+ * @property {() => void} giveBack lets the engine write
+ */
+
+/**
  * @typedef {object} Codec
  * @property {boolean} isAdvanced
- * @property {(id: number, message: any, fd: number, lane?: InstanceType<typeof import('./lane').Lane>) => number} write a message and,
- *   unless negative, a descriptor; without one by the lane, if there is a lane and room in it; returns what the
- *   engine does
+ * @property {(id: number, message: any, fd: number, writer?: Writer) => number} write a message and, unless negative,
+ *   a descriptor; returns 0 if it is written, 1 if it is queued, else a negative errno
  * @property {(id: number, deliver: (message: any) => void) => void} read all messages that have arrived
  */
 
@@ -60,7 +71,7 @@ const MAX_TOGETHER = 128 * 1024;
 const json = {
   isAdvanced: false,
 
-  write(id, message, fd, lane) {
+  write(id, message, fd, writer) {
     const line = stringify(message);
     // From a `toJSON` that returns nothing. Node sends this as a line that ends the receiver by a SyntaxError.
     if (line === undefined) {
@@ -71,9 +82,10 @@ const json = {
         undefined,
       );
     }
-    if (lane !== undefined) {
-      if (fd < 0 && lane.writeLine(line)) return 0;
-      lane.giveBack();
+    if (writer !== undefined) {
+      const status = fd < 0 ? writer.writeLine(line) : NOT_TAKEN;
+      if (status !== NOT_TAKEN) return status;
+      writer.giveBack();
     }
     return engine.channelWriteLine(id, line, fd);
   },
@@ -113,9 +125,10 @@ function parseTogether(lines) {
 const advanced = {
   isAdvanced: true,
 
-  write(id, message, fd, lane) {
-    if (lane !== undefined && fd < 0 && isPlain(message)) {
-      if (lane.writeText(stringify(message))) return 0;
+  write(id, message, fd, writer) {
+    if (writer !== undefined && writer.takesText && fd < 0 && isPlain(message)) {
+      const status = writer.writeText(stringify(message));
+      if (status !== NOT_TAKEN) return status;
     }
     const serializer = new Serializer();
     serializer.writeRawBytes(header);
@@ -123,9 +136,10 @@ const advanced = {
     serializer.writeValue(message);
     const frame = serializer.releaseBuffer();
     frame.writeUInt32BE(frame.length - HEADER, 0);
-    if (lane !== undefined) {
-      if (fd < 0 && lane.writeFrame(frame)) return 0;
-      lane.giveBack();
+    if (writer !== undefined) {
+      const status = fd < 0 ? writer.writeFrame(frame) : NOT_TAKEN;
+      if (status !== NOT_TAKEN) return status;
+      writer.giveBack();
     }
     return engine.channelWriteFrame(id, frame, fd);
   },

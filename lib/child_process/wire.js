@@ -10,6 +10,7 @@ const os = require('node:os');
 const { errnoException, validateInteger } = require('../errors');
 const { engine, kinds, on } = require('../native');
 const { Lane } = require('./lane');
+const { Outbox } = require('./outbox');
 const serialization = require('./serialization');
 const { SafeMap, arrayFilter, arrayPush, arraySplice } = require('../untampered');
 
@@ -61,6 +62,8 @@ class Wire {
     this.queueLimit = undefined;
     /** Where small messages are written to without a call, once they go through a ring. @type {InstanceType<typeof Lane> | undefined} */
     this.lane = undefined;
+    /** Where messages go that go by the socket, or wait behind others. @type {InstanceType<typeof Outbox> | undefined} */
+    this.outbox = undefined;
     open.set(id, this);
   }
 
@@ -76,7 +79,11 @@ class Wire {
 
   /** Bytes queued. */
   get queued() {
-    return this.callbacks.length === 0 ? 0 : engine.channelQueued(this.id);
+    if (this.callbacks.length === 0) return 0;
+    const { outbox } = this;
+    return outbox !== undefined && outbox.count > 0
+      ? outbox.queuedBefore + outbox.length
+      : engine.channelQueued(this.id);
   }
 
   /**
@@ -86,13 +93,17 @@ class Wire {
    * @returns {number} 0, or a negative errno
    */
   write(message, fd, callback) {
-    // What is queued goes first, and the engine knows when; it knows the limit too.
-    const isFree = this.callbacks.length === 0 && this.messageLimit === undefined;
-    const lane = isFree ? this.lane : undefined;
-    const status = this.codec.write(this.id, message, fd, lane);
+    const isQueueing = this.callbacks.length > 0;
+    /** @type {import('./serialization').Writer | undefined} */
+    let writer;
+    // The engine knows the limit.
+    if (this.messageLimit === undefined) {
+      writer = isQueueing || this.lane === undefined ? (this.outbox ??= new Outbox(this)) : this.lane;
+    }
+    const status = this.codec.write(this.id, message, fd, writer);
     if (status === 1) {
       arrayPush(this.callbacks, callback && AsyncResource.bind(callback, 'WRITEWRAP'));
-      if (this.callbacks.length === 1) this.hold(true);
+      if (!isQueueing) this.hold(true);
       return 0;
     }
     if (status === 0 && callback) process.nextTick(callback, null);
@@ -127,6 +138,7 @@ class Wire {
 
   /** Sends through the ring from now on. */
   sendByRing() {
+    this.outbox?.giveBack();
     engine.channelSendByRing(this.id);
     this.isByRing = true;
     // Else once what is queued has left.
@@ -147,6 +159,7 @@ class Wire {
     if (queueSize !== undefined) validateInteger(queueSize, 'limits.queueSize', 1, 2 ** 32 - 1);
     engine.channelSetLimit(this.id, messageSize ?? 0);
     this.lane?.giveBack();
+    this.outbox?.giveBack();
     this.messageLimit = messageSize;
     this.queueLimit = queueSize;
   }
@@ -155,6 +168,7 @@ class Wire {
     if (!open.delete(this.id)) return;
     this.lane?.close();
     this.lane = undefined;
+    this.outbox = undefined;
     engine.channelClose(this.id);
     const lost = arrayFilter(this.callbacks, (/** @type {any} */ callback) => callback !== undefined);
     this.callbacks = [];

@@ -4,10 +4,10 @@
 // Node's own child_process, where the engine does not run. What only the engine can do is refused, not ignored: a
 // child without the limits that were asked for is worse than none.
 
-const nodeChildProcess = require('node:child_process');
 const { promisify } = require('node:util');
 
 const { unsupported } = require('../platform');
+const { nodes, state } = require('../start');
 const { extraOptions } = require('./extras');
 
 /**
@@ -34,23 +34,28 @@ function refusingExtras(callee) {
 }
 
 /** @param {string} name */
-function missingMethod(name) {
-  return {
-    value: () => {
-      throw unsupported(`child.${name}()`);
-    },
-    writable: true,
-    configurable: true,
-  };
-}
+const refuse = (name) => () => {
+  throw unsupported(`child.${name}()`);
+};
 
-Object.defineProperties(nodeChildProcess.ChildProcess.prototype, {
-  killTree: missingMethod('killTree'),
-  resourceUsage: missingMethod('resourceUsage'),
-});
+/** What a child's methods do. */
+const methods = {
+  spawn: nodes.child.spawn,
+  killTree: refuse('killTree'),
+  resourceUsage: refuse('resourceUsage'),
+};
+
+if (!state.isRegistered) {
+  for (const name of /** @type {const} */ (['killTree', 'resourceUsage'])) {
+    const descriptor = { value: methods[name], writable: true, configurable: true };
+    Object.defineProperty(nodes.childProcess.ChildProcess.prototype, name, descriptor);
+  }
+}
 
 /** @type {Record<string, any>} */
-module.exports = { ...nodeChildProcess };
+const childProcess = { ...nodes.childProcess };
 for (const name of ['exec', 'execFile', 'execFileSync', 'execSync', 'fork', 'spawn', 'spawnSync']) {
-  module.exports[name] = refusingExtras(module.exports[name]);
+  childProcess[name] = refusingExtras(childProcess[name]);
 }
+
+module.exports = { ...childProcess, childProcess, methods };

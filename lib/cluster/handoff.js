@@ -14,6 +14,11 @@ const messages = require('./messages');
  * @property {number} id the engine's number for it
  * @property {number} fd the descriptor it is to inherit
  * @property {number} inode by which it will know that
+ *
+ * @typedef {object} Sharing how the connections of a listener are shared out, in the engine's numbers
+ * @property {number} policy
+ * @property {number} stickyBy
+ * @property {number} stickyTimeout in milliseconds
  */
 
 /** The native side of each worker that runs. @type {Map<any, Handoff>} */
@@ -125,10 +130,10 @@ function warnOfFailure(listener, errno) {
  * Starts to accept.
  * @param {string} key
  * @param {import('../../binding.js').Listen} options
- * @param {number} policy
+ * @param {Sharing} sharing
  */
-function listen(key, options, policy) {
-  const listened = engine.clusterListen(options, policy);
+function listen(key, options, { policy, stickyBy, stickyTimeout }) {
+  const listened = engine.clusterListen(options, policy, stickyBy, stickyTimeout);
   if (listened.code >= 0)
     listeners.set(listened.code, { key, kind: listened.kind === 'pipe' ? 'pipe' : 'tcp' });
   return listened;

@@ -6,7 +6,7 @@
 
 const net = require('node:net');
 
-const { handleFromFd, listeningFd } = require('../child_process/handles');
+const { fdOf, handleFromFd } = require('../child_process/handles');
 const { engine } = require('../native');
 const handoff = require('./handoff');
 
@@ -79,7 +79,7 @@ function bindAsServer(host, { port, flags = 0, backlog }, onBound) {
   const server = net.createServer();
   server.once('error', (/** @type {any} */ error) => onBound(error.errno));
   server.once('listening', () => {
-    const fd = engine.clusterDuplicate(listeningFd(server));
+    const fd = engine.clusterDuplicate(fdOf(server));
     // Before its loop has looked for connections: from here on they are the accept thread's.
     server.close();
     onBound(fd < 0 ? fd : 0, fd);
@@ -89,8 +89,13 @@ function bindAsServer(host, { port, flags = 0, backlog }, onBound) {
 
 /** A socket that the accept thread serves: connections are shared out by policy. */
 class Distributed {
-  /** @param {string} key @param {string | null} address @param {Query} query @param {number} policy */
-  constructor(key, address, query, policy) {
+  /**
+   * @param {string} key
+   * @param {string | null} address
+   * @param {Query} query
+   * @param {import('./handoff').Sharing} sharing
+   */
+  constructor(key, address, query, sharing) {
     this.key = key;
     /** @type {any} */
     this.data = undefined;
@@ -105,13 +110,13 @@ class Distributed {
     this.waiting = [];
     const { fd, port, backlog } = query;
     if (port < 0 || (typeof fd === 'number' && fd >= 0)) {
-      this.bound(handoff.listen(key, toListen(address, query), policy));
+      this.bound(handoff.listen(key, toListen(address, query), sharing));
     } else {
       bindAsServer(address, query, (errno, fd) => {
         this.bound(
           errno < 0
             ? { code: errno }
-            : handoff.listen(key, { fd, backlog: backlog || undefined, isOurs: true }, policy),
+            : handoff.listen(key, { fd, backlog: backlog || undefined, isOurs: true }, sharing),
         );
       });
     }

@@ -1,12 +1,12 @@
 // @ts-check
 'use strict';
 
-// The primary: Node's own `cluster` object with our methods in the place of its own. Who has required `cluster`
-// and who has required `rcluster` hold the same object.
+// The primary: what Node's own `cluster` object does with us behind it.
 
 const path = require('node:path');
 
 const { codedError, nodeMajor } = require('../errors');
+const { nodes } = require('../start');
 const handoff = require('./handoff');
 const { Distributed, PerWorker, Shared, isUdp } = require('./listeners');
 const messages = require('./messages');
@@ -20,7 +20,6 @@ const cluster = require('node:cluster');
 const { EventEmitter } = require('node:events');
 
 const { Worker } = cluster;
-const { disconnect: nodeDisconnect, destroy: nodeDestroy } = Worker.prototype;
 
 /** Tells `disconnect` callbacks that the last worker has gone. */
 const intercom = new EventEmitter();
@@ -47,6 +46,7 @@ function setupPrimary(options) {
     scheduling.validatePolicy(givenPolicy);
     cluster.schedulingPolicy = schedulingPolicy = givenPolicy;
   }
+  scheduling.validateSticky(options);
   const settings = {
     args: process.argv.slice(2),
     exec: process.argv[1],
@@ -107,7 +107,7 @@ function fork(env, extras) {
   });
   child.once('exit', (/** @type {any} */ code, /** @type {any} */ signal) => onExit(worker, code, signal));
   child.once('disconnect', () => onDisconnect(worker));
-  // The last of all, and the only one after an exec that failed.
+  // The only one after an exec that failed.
   child.once('close', () => handoff.ended(worker));
   messages.listen(child, (message) => onRequest(worker, message));
   asking.forked(worker);
@@ -261,15 +261,17 @@ function makeListener(key, query) {
     if (relative.length <= address.length) address = relative;
   }
   if (isUdp(query)) return new Shared(address, query);
-  if (!scheduling.isByKernel(schedulingPolicy)) return new Distributed(key, address, query, schedulingPolicy);
+  if (!scheduling.isByKernel(schedulingPolicy)) {
+    return new Distributed(key, address, query, scheduling.sharing(schedulingPolicy));
+  }
   const isPort = !(query.port < 0) && !(query.fd >= 0);
   if (schedulingPolicy === scheduling.SCHED_REUSEPORT && isPort) return new PerWorker(address, query);
   return new Shared(address, query);
 }
 
-/** @this {any} */
+/** @this {any} What `worker.disconnect` does. */
 function disconnectWorker() {
-  if (!ours.has(this)) return nodeDisconnect.call(this);
+  if (!ours.has(this)) return nodes.worker.disconnect.call(this);
   this.exitedAfterDisconnect = true;
   messages.send(this.process, { act: 'disconnect' });
   leaveAll(this);
@@ -278,18 +280,10 @@ function disconnectWorker() {
   return this;
 }
 
-/** @this {any} @param {string | number} [signal] */
+/** @this {any} What `worker.destroy` and `worker.kill` do. @param {string | number} [signal] */
 function destroyWorker(signal) {
-  if (!ours.has(this)) return nodeDestroy.call(this, signal);
+  if (!ours.has(this)) return nodes.worker.destroy.call(this, signal);
   this.process.kill(signal || 'SIGTERM');
 }
 
-/** Puts our methods in the place of Node's. */
-function install() {
-  Object.assign(cluster, { setupPrimary, setupMaster: setupPrimary, fork, disconnect, broadcast });
-  scheduling.install();
-  asking.install();
-  Object.assign(Worker.prototype, { disconnect: disconnectWorker, destroy: destroyWorker });
-}
-
-module.exports = { install };
+module.exports = { broadcast, destroyWorker, disconnect, disconnectWorker, fork, setupPrimary };

@@ -24,7 +24,12 @@ function freePlace() {
 function place(child) {
   const own = freePlace();
   places.add(own);
-  child.once('close', () => places.delete(own));
+  // 'exit' does not come after an exec that failed, 'close' not after `child.disconnect()`.
+  const free = () => {
+    child.off('exit', free).off('close', free);
+    places.delete(own);
+  };
+  child.on('exit', free).on('close', free);
 }
 
 /**

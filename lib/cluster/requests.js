@@ -11,7 +11,7 @@ const cluster = require('node:cluster');
 /** Answers for the whole cluster, set by `cluster.onRequest`. @type {((message: any, from: any) => any) | null} */
 let clusterHandler = null;
 
-/** What of `Worker.prototype` is ours alone, in either role. */
+/** What of `Worker.prototype` is ours alone, in either role; lib/start.js has the same names. */
 const workerMethods = {
   /** @this {any} @param {any} message @param {any} options */
   async request(message, options) {
@@ -51,7 +51,7 @@ function forked(worker) {
  * In the primary: answers the requests of all workers, also of those that are yet to be forked.
  * @param {((message: any, worker: any) => any) | null} handler
  */
-function onRequestInPrimary(handler) {
+function onRequest(handler) {
   validateHandler(handler);
   clusterHandler = handler;
   for (const worker of Object.values(cluster.workers)) answer(worker);
@@ -74,12 +74,12 @@ function answerWorker(message, from) {
   return clusterHandler(message, from);
 }
 
-/** Adds to Node's objects. */
+/** Adds to Node's objects in a worker. In the primary lib/start.js does. */
 function install() {
   for (const [name, value] of Object.entries(workerMethods)) {
     Object.defineProperty(cluster.Worker.prototype, name, { value, configurable: true, writable: true });
   }
-  cluster.onRequest = cluster.isPrimary ? onRequestInPrimary : onRequestInWorker;
+  cluster.onRequest = onRequestInWorker;
 }
 
-module.exports = { answerWorker, forked, install };
+module.exports = { answerWorker, forked, install, onRequest, workerMethods };

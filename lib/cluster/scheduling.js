@@ -4,18 +4,18 @@
 // How connections are shared out, as the user chooses it: the policy, a worker's weight and pauses, and what is
 // known of each worker's load.
 
-const { codedError, validateInteger } = require('../errors');
+const { codedError, validateInteger, validateOneOf } = require('../errors');
 const { engine } = require('../native');
+const { policies: ours } = require('../start');
 const handoff = require('./handoff');
-const constants = require('./policies');
 
 /** @type {any} */
 const cluster = require('node:cluster');
 
 const { SCHED_NONE, SCHED_RR } = cluster;
 
-const { SCHED_LEAST_CONN, SCHED_LEAST_LOAD, SCHED_STICKY, SCHED_REUSEPORT } = constants;
-const policies = [SCHED_NONE, SCHED_RR, ...Object.values(constants)];
+const { SCHED_LEAST_CONN, SCHED_LEAST_LOAD, SCHED_STICKY, SCHED_REUSEPORT } = ours;
+const policies = [SCHED_NONE, SCHED_RR, ...Object.values(ours)];
 
 /** What NODE_CLUSTER_SCHED_POLICY may say, beyond Node's own `rr` and `none`. @type {Record<string, number>} */
 const names = {
@@ -26,6 +26,12 @@ const names = {
   sticky: SCHED_STICKY,
   reuseport: SCHED_REUSEPORT,
 };
+
+/** Where `SCHED_STICKY` finds the client's address; the numbers are those of src/binding/cluster/primary.rs. */
+const stickyBys = ['address', 'proxy', 'x-forwarded-for'];
+/** How long a connection may take to say whose it is, in milliseconds. */
+const DEFAULT_STICKY_TIMEOUT = 1000;
+const MAX_STICKY_TIMEOUT = 60_000;
 
 const MAX_WEIGHT = 1000;
 
@@ -55,7 +61,7 @@ function tune(worker, change) {
   handoff.tune(worker, tuning.weight, tuning.isPaused);
 }
 
-/** What of `Worker.prototype` is ours alone. */
+/** What of `Worker.prototype` is ours alone; lib/start.js has the same names. */
 const workerExtras = {
   get weight() {
     return tuningOf(this).weight;
@@ -125,12 +131,34 @@ function validatePolicy(policy) {
   }
 }
 
-/** Adds to Node's objects. */
-function install() {
-  Object.assign(cluster, { loads });
-  Object.defineProperties(cluster.Worker.prototype, Object.getOwnPropertyDescriptors(workerExtras));
+/** Checks what the user has said of `SCHED_STICKY`. @param {any} settings */
+function validateSticky({ stickyBy, stickyTimeout } = {}) {
+  if (stickyBy !== undefined) validateOneOf(stickyBy, 'settings.stickyBy', stickyBys);
+  if (stickyTimeout !== undefined) {
+    validateInteger(stickyTimeout, 'settings.stickyTimeout', 1, MAX_STICKY_TIMEOUT);
+  }
+}
+
+/** How a listener shares out from now on. @param {number} policy @returns {import('./handoff').Sharing} */
+function sharing(policy) {
+  const { stickyBy = 'address', stickyTimeout = DEFAULT_STICKY_TIMEOUT } = cluster.settings;
+  return { policy, stickyBy: stickyBys.indexOf(stickyBy), stickyTimeout };
+}
+
+/** Chooses the policy that NODE_CLUSTER_SCHED_POLICY names; Node has seen to its own two. */
+function applyEnvironment() {
   const named = names[process.env.NODE_CLUSTER_SCHED_POLICY ?? ''];
   if (named !== undefined) cluster.schedulingPolicy = named;
 }
 
-module.exports = { SCHED_REUSEPORT, install, isByKernel, isPolicy, validatePolicy };
+module.exports = {
+  SCHED_REUSEPORT,
+  applyEnvironment,
+  isByKernel,
+  isPolicy,
+  loads,
+  sharing,
+  validatePolicy,
+  validateSticky,
+  workerExtras,
+};

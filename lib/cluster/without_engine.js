@@ -3,26 +3,62 @@
 
 // What rcluster adds to Node's own `cluster` where the engine does not run: what needs no engine, and errors.
 
+const { coverage } = require('../coverage');
 const { unsupported } = require('../platform');
-const policies = require('./policies');
+const { nodes, policies } = require('../start');
 const { availableParallelism } = require('./processors');
 const { listenFds } = require('./systemd');
 
 /** @type {any} */
 const cluster = require('node:cluster');
 
-/** @param {string} name */
-const refuse = (name) => () => {
-  throw unsupported(`cluster.${name}()`);
+/** @param {string} what */
+const refuse = (what) => () => {
+  throw unsupported(what);
 };
 
-// Node refuses the policies itself.
-Object.assign(cluster, policies, {
-  availableParallelism,
-  listenFds,
-  broadcast: refuse('broadcast'),
-  loads: refuse('loads'),
-  onRequest: refuse('onRequest'),
-});
+/** What only the engine can do. */
+const refusing = {
+  broadcast: refuse('cluster.broadcast()'),
+  loads: refuse('cluster.loads()'),
+  onRequest: refuse('cluster.onRequest()'),
+};
 
-module.exports = cluster;
+/** Puts them on Node's object. */
+function install() {
+  // Node refuses the policies itself.
+  Object.assign(cluster, policies, { availableParallelism, listenFds, ...refusing });
+  Object.defineProperties(cluster, {
+    native: { value: false, configurable: true },
+    coverage: { value: coverage, configurable: true, writable: true },
+  });
+  return cluster;
+}
+
+/** What takes the place of primary.js and scheduling.js, where only their first use shows that the engine does not run. */
+const replacements = {
+  ...nodes.cluster,
+  ...refusing,
+  disconnectWorker: nodes.worker.disconnect,
+  destroyWorker: nodes.worker.destroy,
+  applyEnvironment() {},
+  workerExtras: {
+    get weight() {
+      return undefined;
+    },
+    set weight(_) {
+      throw unsupported('worker.weight');
+    },
+    get isPaused() {
+      return undefined;
+    },
+    get load() {
+      return undefined;
+    },
+    pause: refuse('worker.pause()'),
+    resume: refuse('worker.resume()'),
+  },
+  workerMethods: { onRequest: refuse('worker.onRequest()'), request: refuse('worker.request()') },
+};
+
+module.exports = { install, refusing, replacements };

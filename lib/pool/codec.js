@@ -8,14 +8,12 @@
 const { Buffer } = require('node:buffer');
 const { types } = require('node:util');
 
+const { BIG_BUFFER, copyOfBig, typeOfBig } = require('./bytes');
 const { toColumns } = require('./columns');
 const { CLONE, COLUMNS, EMPTY, JSON_TEXT, PORT, TEXT } = require('./protocol');
 
 /** From which length a string goes by itself: escaping it, and looking for its end, costs more than a call. */
 const LONG_TEXT = 256;
-
-/** From which size a buffer is copied once, and the copy transferred. */
-const BIG_BUFFER = 32 * 1024;
 
 /** Nesting beyond which no proof is tried: a circle, most likely. */
 const MAX_DEPTH = 200;
@@ -257,46 +255,14 @@ function walkEntries(collection, depth) {
  */
 function post(port, id, value, transferList, isEarly = false) {
   if (transferList.length === 0) {
-    const copy = copyOfBig(value);
-    if (copy !== undefined) {
+    const type = typeOfBig(value);
+    if (type >= 0) {
+      const copy = copyOfBig(value, type);
       port.postMessage([id, copy, isEarly], [copy.buffer ?? copy]);
       return;
     }
   }
   port.postMessage([id, value, isEarly], transferList);
-}
-
-const typedArrays = new Map(
-  [Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array]
-    .concat(/** @type {any} */ ([Float32Array, Float64Array, BigInt64Array, BigUint64Array]))
-    .map((type) => [type.prototype, type]),
-);
-// Cloning turns a Buffer into what it is made of.
-typedArrays.set(/** @type {any} */ (Buffer.prototype), Uint8Array);
-
-/** A copy of a buffer, or of a view of all of one, where that pays. @param {any} value */
-function copyOfBig(value) {
-  if (types.isArrayBuffer(value)) {
-    if (!isPlainBig(value) || getPrototypeOf(value) !== ArrayBuffer.prototype) return undefined;
-    return copyBytes(value);
-  }
-  if (!ArrayBuffer.isView(value) || !types.isArrayBuffer(value.buffer) || !isPlainBig(value.buffer))
-    return undefined;
-  const Type = typedArrays.get(getPrototypeOf(value));
-  if (Type === undefined || value.byteLength !== value.buffer.byteLength) return undefined;
-  return new Type(copyBytes(value.buffer));
-}
-
-/** Into memory that is not zeroed before. @param {any} buffer @returns {any} */
-function copyBytes(buffer) {
-  const copy = Buffer.allocUnsafeSlow(buffer.byteLength);
-  copy.set(new Uint8Array(buffer));
-  return copy.buffer;
-}
-
-/** @param {any} buffer */
-function isPlainBig(buffer) {
-  return buffer.byteLength >= BIG_BUFFER && !buffer.resizable;
 }
 
 module.exports = { decodeClone, encode, encoded, isWide, post };

@@ -6,9 +6,23 @@
 const { receiveMessageOnPort } = require('node:worker_threads');
 
 const { engine, kinds, on } = require('../native');
+const { fromBytes } = require('./bytes');
 const { decodeClone } = require('./codec');
 const { fromColumns } = require('./columns');
-const { CLONE, COLUMNS, ENCODING, JSON_TEXT, PORT, TEXT, THROWN, UNCLONEABLE } = require('./protocol');
+const offers = require('./offers');
+const {
+  BYTES,
+  CLONE,
+  COLUMNS,
+  ENCODING,
+  JSON_TEXT,
+  PORT,
+  TEXT,
+  THROWN,
+  TYPE,
+  TYPE_SHIFT,
+  UNCLONEABLE,
+} = require('./protocol');
 
 /** Numbers of a completion. As in src/binding/pool/submit.rs. */
 const FIELDS = 4;
@@ -44,6 +58,7 @@ function readCompletions() {
       results[i] = fromColumns(/** @type {string} */ (engine.poolResult(i, true)));
     else if (encoding === CLONE)
       results[i] = decodeClone(/** @type {Buffer} */ (engine.poolResult(i, false)));
+    else if (encoding === BYTES) results[i] = landed(i, (kind >> TYPE_SHIFT) & TYPE);
   }
   const touched = new Set();
   for (let i = 0; i < count; i++) {
@@ -67,13 +82,26 @@ function readCompletions() {
 }
 
 /**
+ * A result that a thread has copied into memory set aside here.
+ * @param {number} index
+ * @param {number} type
+ */
+function landed(index, type) {
+  const buffer = /** @type {ArrayBuffer} */ (engine.poolResult(index, false));
+  offers.replace(buffer.byteLength);
+  return fromBytes(buffer, type);
+}
+
+/**
  * The next result that a thread has posted: they come in the order of their completions.
  * @param {any} pool
  * @param {number} thread
  */
 function fromPort(pool, thread) {
   const port = pool?.portOf(thread);
-  return port && receiveMessageOnPort(port)?.message[1];
+  const result = port && receiveMessageOnPort(port)?.message[1];
+  offers.learn(result);
+  return result;
 }
 
 /** The error of a clone that failed in a thread. @param {any} error */

@@ -3,7 +3,7 @@
 
 // The numbers that the two sides of a pool, and the engine between them, agree on.
 
-/** How a payload is encoded: the low bits of a kind. JSON has the same number in src/pool/task.rs. */
+/** How a payload is encoded: the low bits of a kind. JSON, PORT and BYTES have the same numbers in src/pool/task.rs. */
 const ENCODING = 0xf;
 const EMPTY = 0;
 const JSON_TEXT = 1;
@@ -11,6 +11,10 @@ const TEXT = 2;
 const CLONE = 3;
 const PORT = 4;
 const COLUMNS = 5;
+/** A big buffer, copied from one side's memory right into the other's; the type of the value goes along. */
+const BYTES = 6;
+const TYPE_SHIFT = 9;
+const TYPE = 0xf;
 
 /** A task that its thread must run alone, because ending it ends the thread. */
 const EXCLUSIVE = 16;
@@ -31,6 +35,7 @@ const READY = -2;
 const WANT = -3;
 const WORN = -4;
 const PREFETCH = -5;
+const WANT_BYTES = -6;
 
 /** A thread's table: numbers of a slot, slots, states. As in src/pool/table.rs. */
 const STRIDE = 4;
@@ -46,6 +51,9 @@ module.exports = {
   CLONE,
   PORT,
   COLUMNS,
+  BYTES,
+  TYPE_SHIFT,
+  TYPE,
   EXCLUSIVE,
   THROWN,
   SENT,
@@ -56,6 +64,7 @@ module.exports = {
   WANT,
   WORN,
   PREFETCH,
+  WANT_BYTES,
   STRIDE,
   SLOTS,
   TAKEN,

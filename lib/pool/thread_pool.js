@@ -11,7 +11,7 @@ const { engine } = require('../native');
 const completions = require('./completions');
 const { AbortError, Errors, TimeoutError } = require('./errors');
 const { copyOf, fillOptions, pathOf } = require('./options');
-const { LEFT, PREFETCH, READY, WANT, WORN } = require('./protocol');
+const { LEFT, PREFETCH, READY, WANT, WANT_BYTES, WORN } = require('./protocol');
 const { isOrdinary } = require('./queues');
 const { BalancedScheduler, isRunningAbortable } = require('./runtime/balanced_scheduler');
 const { EngineScheduler } = require('./runtime/engine_scheduler');
@@ -237,6 +237,10 @@ class ThreadPool {
         while (this.scheduler.queued > this.#pendingCapacity && this.grow());
         this.#watchIdle(handle);
         break;
+      case WANT_BYTES:
+        if (handle.fill(taskId, completions.tasks.get(taskId))) break;
+      // Not what it was when it was queued: it goes as anything does.
+      // falls through
       case WANT: {
         const task = completions.tasks.get(taskId);
         try {

@@ -87,13 +87,7 @@ impl Channels {
                 state.emit(Kind::ChannelInput, id, 0, 0);
             }
             match ending {
-                None => {
-                    self.take_from_ring(state, id, ROUNDS_PER_TURN);
-                    // Woken, maybe, because there is room in the ring again.
-                    if let Some(open) = self.get(id).filter(|open| !open.is_writing.get()) {
-                        self.flush(state, id, &open);
-                    }
-                }
+                None => self.serve_ring(state, id),
                 Some(ending) => {
                     // Written before the other side went.
                     if let Some(open) = self.get(id) {
@@ -116,6 +110,16 @@ impl Channels {
         if flushed.messages > 0 {
             let error = flushed.error.map_or(0, |errno| -(errno as i32));
             state.emit(Kind::ChannelWritten, id, flushed.messages as i32, error);
+        }
+    }
+
+    /// Delivers what is in the ring, and writes what is queued: this side was woken, maybe, because there is room in
+    /// the ring again. Whoever reads the socket may take that bell, JavaScript that asks for a descriptor too, so
+    /// there is no telling.
+    fn serve_ring(&self, state: &State, id: u32) {
+        self.take_from_ring(state, id, ROUNDS_PER_TURN);
+        if let Some(open) = self.get(id).filter(|open| !open.is_writing.get()) {
+            self.flush(state, id, &open);
         }
     }
 
@@ -216,15 +220,27 @@ impl Engine {
         self.write(id, Cow::Borrowed(&frame), fd)
     }
 
+    /// Writes `count` messages, which end at `length` of `bytes`, as `channelWriteLine` does.
+    #[napi]
+    pub fn channel_write_many(&self, id: u32, bytes: BufferSlice<'_>, length: u32, count: u32) -> i32 {
+        let bytes = bytes.get(..length as usize).unwrap_or_default();
+        self.write_with(id, |channel| channel.write_many(bytes, count as usize))
+    }
+
     fn write(&self, id: u32, message: Cow<'_, [u8]>, fd: i32) -> i32 {
+        self.write_with(id, |channel| {
+            if fd < 0 {
+                channel.write(message, None)
+            } else {
+                fd::with_borrowed(fd, |fd| channel.write(message, Some(fd))).and_then(|written| written)
+            }
+        })
+    }
+
+    fn write_with(&self, id: u32, write: impl FnOnce(&mut Channel) -> Result<Written, Errno>) -> i32 {
         let Some(open) = self.state.channels.get(id) else { return -(Errno::EBADF as i32) };
         let mut channel = open.channel.borrow_mut();
-        let written = if fd < 0 {
-            channel.write(message, None)
-        } else {
-            fd::with_borrowed(fd, |fd| channel.write(message, Some(fd))).and_then(|written| written)
-        };
-        match written {
+        match write(&mut channel) {
             Ok(Written::Now) => 0,
             Ok(Written::Later) => {
                 let waits_for_socket = channel.waits_for_socket();
@@ -255,10 +271,10 @@ impl Engine {
         self.with_channel(id, |channel| channel.offer_ring().map(|fd| fd.as_raw_fd()))
     }
 
-    /// Opens the ring that came with the message being read. Returns 0 or a negative errno.
+    /// Opens the ring that came with the message being read, or refuses it. Returns 0 or a negative errno.
     #[napi]
-    pub fn channel_open_ring(&self, id: u32) -> i32 {
-        self.with_channel(id, |channel| channel.open_ring().map(|()| 0))
+    pub fn channel_open_ring(&self, id: u32, wanted: bool) -> i32 {
+        self.with_channel(id, |channel| channel.open_ring(wanted).map(|()| 0))
     }
 
     /// Lets go of a ring that is not in use.
@@ -356,7 +372,7 @@ impl Engine {
     /// Goes on with what a turn of the loop has left.
     #[napi]
     pub fn channel_continue(&self, id: u32) {
-        self.state.channels.take_from_ring(&self.state, id, ROUNDS_PER_TURN);
+        self.state.channels.serve_ring(&self.state, id);
     }
 
     fn with_channel(&self, id: u32, act: impl FnOnce(&mut Channel) -> Result<i32, Errno>) -> i32 {

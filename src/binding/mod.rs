@@ -6,7 +6,9 @@
 
 mod cluster;
 mod extras;
+mod host;
 mod ipc;
+mod logs;
 mod pool;
 mod process;
 mod sync;
@@ -98,7 +100,7 @@ impl State {
         self.children.take();
         self.channels.close();
         self.cluster.close();
-        self.pools.close();
+        self.pools.close(Handle::new(self.env.raw().cast()));
     }
 }
 

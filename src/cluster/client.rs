@@ -1,14 +1,38 @@
-//! Who is at the other end of a connection, as one number: what `Sticky` goes by.
+//! Whose a connection is, as one number: what `Sticky` goes by.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use nix::sys::socket::{SockaddrStorage, getpeername};
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, SockaddrStorage, getpeername, recv};
 
+use super::proxied::{By, Reading, read};
 use super::schedule::mix;
 
-/// The number of the client of a connection; `None` where it has no address, as on a Unix socket.
-pub(super) fn client_of(connection: &OwnedFd) -> Option<u64> {
+/// The number of the client of a connection, by what has arrived of it; `None` where it has no address, as on a Unix
+/// socket. `buffer` is for what is looked at.
+pub(super) fn client_of(connection: &OwnedFd, by: By, buffer: &mut [u8]) -> Option<u64> {
+    match look(connection, by, buffer) {
+        Reading::Client(address) => Some(client_at(address)),
+        Reading::Nothing | Reading::Incomplete => peer_of(connection),
+    }
+}
+
+/// What the bytes that wait in a connection say of its client. They stay where they are.
+pub(super) fn look(connection: &OwnedFd, by: By, buffer: &mut [u8]) -> Reading {
+    if by == By::Address {
+        return Reading::Nothing;
+    }
+    match recv(connection.as_raw_fd(), buffer, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
+        // The client has nothing more to say; what it has said is its server's to answer.
+        Ok(0) => Reading::Nothing,
+        Ok(length) => read(by, &buffer[..length]),
+        Err(Errno::EAGAIN | Errno::EINTR) => Reading::Incomplete,
+        Err(_) => Reading::Nothing,
+    }
+}
+
+fn peer_of(connection: &OwnedFd) -> Option<u64> {
     let name: SockaddrStorage = getpeername(connection.as_raw_fd()).ok()?;
     let address = name
         .as_sockaddr_in()

@@ -10,6 +10,7 @@ pub mod listener;
 pub mod load;
 pub mod packet;
 pub mod primary;
+pub mod proxied;
 pub mod schedule;
 pub mod turns;
 pub mod worker;

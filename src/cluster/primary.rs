@@ -5,6 +5,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use nix::errno::Errno;
@@ -19,6 +20,7 @@ use super::acceptor::Acceptor;
 use super::listener::Bound;
 use super::load::Load;
 use super::packet::{Kind, Packet};
+use super::proxied::By;
 use super::schedule::Policy;
 use crate::sys::fd::with_borrowed;
 use crate::sys::scm;
@@ -42,8 +44,17 @@ pub(super) struct Name {
     pub(super) number: u32,
 }
 
+/// How `Sticky` knows the clients of a listener.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Clients {
+    /// Where a client's address is.
+    pub by: By,
+    /// How long a connection may take to say it.
+    pub patience: Duration,
+}
+
 pub(super) enum Command {
-    Listen { listener: ListenerId, socket: OwnedFd, policy: Policy, events: Events },
+    Listen { listener: ListenerId, socket: OwnedFd, policy: Policy, clients: Clients, events: Events },
     Close { listener: ListenerId },
     AddWorker { worker: WorkerId, name: Name, channel: Channel, load: Arc<Load> },
     WatchWorker { worker: WorkerId, process: OwnedFd },
@@ -185,10 +196,11 @@ impl Primary {
     }
 
     /// Accepts from a listening socket from now on; connections wait in the kernel until a worker joins.
-    pub fn listen(&self, bound: Bound, policy: Policy) -> Listening {
+    pub fn listen(&self, bound: Bound, policy: Policy, clients: Clients) -> Listening {
         let Bound { socket, path, is_ours, .. } = bound;
         let (listener, number) = (next_id(), socket.as_raw_fd());
-        self.thread.send(Command::Listen { listener, socket, policy, events: self.events.clone() });
+        let events = self.events.clone();
+        self.thread.send(Command::Listen { listener, socket, policy, clients, events });
         Listening { listener, number, path, is_ours, thread: self.thread }
     }
 

@@ -134,9 +134,13 @@ impl Channel {
         Ok(offered.as_fd())
     }
 
-    /// Opens the ring whose descriptor came with the message that is being read.
-    pub fn open_ring(&mut self) -> Result<(), Errno> {
+    /// Opens the ring whose descriptor came with the message that is being read. Takes the descriptor, or the next
+    /// message would, also where the ring is not wanted.
+    pub fn open_ring(&mut self, wanted: bool) -> Result<(), Errno> {
         let fd = self.next_descriptor().ok_or(Errno::EBADF)?;
+        if !wanted {
+            return Err(Errno::EPERM);
+        }
         self.ring = Some(Ring::open(fd.as_fd())?);
         Ok(())
     }
@@ -194,6 +198,20 @@ impl Channel {
         if message.len() > self.limit {
             return Err(Errno::EMSGSIZE);
         }
+        self.write_all(message, 1, fd)
+    }
+
+    /// Writes `count` messages as one; the limit is not applied to them.
+    pub fn write_many(&mut self, messages: &[u8], count: usize) -> Result<Written, Errno> {
+        self.write_all(Cow::Borrowed(messages), count, None)
+    }
+
+    fn write_all(
+        &mut self,
+        message: Cow<'_, [u8]>,
+        count: usize,
+        fd: Option<BorrowedFd<'_>>,
+    ) -> Result<Written, Errno> {
         let mut gone = 0;
         let mut fd = fd;
         if self.outgoing.is_empty() && self.ring_sends {
@@ -223,7 +241,7 @@ impl Channel {
             Some(fd) if gone == 0 => Some(fd.try_clone_to_owned().map_err(|_| Errno::EMFILE)?),
             _ => None,
         };
-        self.outgoing.push(message, gone, fd);
+        self.outgoing.push(message, count, gone, fd);
         Ok(Written::Later)
     }
 
@@ -460,7 +478,7 @@ mod tests {
         let fd = a.offer_ring().unwrap().try_clone_to_owned().unwrap();
         a.write(Cow::Borrowed(b"hello\n"), Some(fd.as_fd())).unwrap();
         b.read(&mut buffer, false);
-        b.open_ring().unwrap();
+        b.open_ring(true).unwrap();
         assert_eq!(b.decoder().take(), b"hello\n");
         b.write(Cow::Borrowed(b"ready\n"), None).unwrap();
         b.send_by_ring();
@@ -480,7 +498,7 @@ mod tests {
         let mut buffer = vec![0; READ_SIZE];
         let fd = a.offer_ring().unwrap().try_clone_to_owned().unwrap();
         b.waiting.push_back(fd);
-        b.open_ring().unwrap();
+        b.open_ring(true).unwrap();
         let first = [vec![b'1'; 2_000_000], b"\n".to_vec()].concat();
         assert_eq!(a.write(Cow::Borrowed(&first), None), Ok(Written::Later));
         assert_eq!(a.write(Cow::Borrowed(b"switch\n"), None), Ok(Written::Later));
@@ -505,7 +523,7 @@ mod tests {
         let mut buffer = vec![0; READ_SIZE];
         let fd = a.offer_ring().unwrap().try_clone_to_owned().unwrap();
         b.waiting.push_back(fd);
-        b.open_ring().unwrap();
+        b.open_ring(true).unwrap();
         b.send_by_ring();
         a.receive_by_ring();
         let message = [vec![b'1'; 2_000_000], b"\n".to_vec()].concat();

@@ -22,8 +22,8 @@ pub struct Outgoing {
     pieces: VecDeque<Piece>,
     /// How much of the first piece is gone.
     gone: usize,
-    /// Where each message ends, counted in bytes from the first ever queued.
-    ends: VecDeque<u64>,
+    /// Where messages end, counted in bytes from the first ever queued, and how many end there.
+    ends: VecDeque<(u64, usize)>,
     queued: u64,
     sent: u64,
     /// Pieces, from the first, to which nothing may be joined.
@@ -41,11 +41,12 @@ impl Outgoing {
         (self.queued - self.sent) as usize
     }
 
-    /// Adds a message of which the first `gone` bytes were written already; only into an empty queue if above 0.
-    pub fn push(&mut self, bytes: Cow<'_, [u8]>, gone: usize, fd: Option<OwnedFd>) {
+    /// Adds messages, `count` of them, which are done with together. The first `gone` bytes were written already;
+    /// only into an empty queue if above 0.
+    pub fn push(&mut self, bytes: Cow<'_, [u8]>, count: usize, gone: usize, fd: Option<OwnedFd>) {
         let rest = &bytes[gone..];
         self.queued += rest.len() as u64;
-        self.ends.push_back(self.queued);
+        self.ends.push_back((self.queued, count));
         if fd.is_none()
             && self.pieces.len() > self.closed
             && let Some(last) = self.pieces.back_mut()
@@ -98,16 +99,19 @@ impl Outgoing {
                 self.gone = 0;
             }
         }
-        let before = self.ends.len();
-        while self.ends.front().is_some_and(|&end| end <= self.sent) {
+        let mut ended = 0;
+        while let Some(&(end, count)) = self.ends.front()
+            && end <= self.sent
+        {
+            ended += count;
             self.ends.pop_front();
         }
-        before - self.ends.len()
+        ended
     }
 
     /// Throws all away; returns how many messages that loses.
     pub fn clear(&mut self) -> usize {
-        let lost = self.ends.len();
+        let lost = self.ends.iter().map(|&(_, count)| count).sum();
         *self = Self::default();
         lost
     }
@@ -121,9 +125,9 @@ mod tests {
     fn messages_end_where_they_were_queued_however_they_are_written() {
         for step in 1..=12 {
             let mut outgoing = Outgoing::default();
-            outgoing.push(Cow::Borrowed(b"##one"), 2, None);
-            outgoing.push(Cow::Owned(b"four".to_vec()), 0, None);
-            outgoing.push(Cow::Borrowed(b"seven"), 0, None);
+            outgoing.push(Cow::Borrowed(b"##one"), 1, 2, None);
+            outgoing.push(Cow::Owned(b"four".to_vec()), 1, 0, None);
+            outgoing.push(Cow::Borrowed(b"seven"), 1, 0, None);
             assert_eq!(outgoing.len(), 12);
             let (mut written, mut finished) = (Vec::new(), Vec::new());
             while let Some((bytes, _)) = outgoing.front() {
@@ -141,11 +145,11 @@ mod tests {
     #[test]
     fn nothing_is_joined_across_a_division() {
         let mut outgoing = Outgoing::default();
-        outgoing.push(Cow::Borrowed(b"one"), 0, None);
-        outgoing.push(Cow::Borrowed(b"two"), 0, None);
+        outgoing.push(Cow::Borrowed(b"one"), 1, 0, None);
+        outgoing.push(Cow::Borrowed(b"two"), 1, 0, None);
         outgoing.divide();
-        outgoing.push(Cow::Borrowed(b"three"), 0, None);
-        outgoing.push(Cow::Borrowed(b"four"), 0, None);
+        outgoing.push(Cow::Borrowed(b"three"), 1, 0, None);
+        outgoing.push(Cow::Borrowed(b"four"), 1, 0, None);
         assert_eq!((outgoing.front().unwrap().0, outgoing.is_before_division()), (&b"onetwo"[..], true));
         outgoing.advance(6);
         assert_eq!((outgoing.front().unwrap().0, outgoing.is_before_division()), (&b"threefour"[..], false));
@@ -155,9 +159,9 @@ mod tests {
     fn a_descriptor_goes_with_the_first_byte_of_its_own_message_alone() {
         let (fd, _other) = std::os::unix::net::UnixStream::pair().unwrap();
         let mut outgoing = Outgoing::default();
-        outgoing.push(Cow::Borrowed(b"plain"), 0, None);
-        outgoing.push(Cow::Borrowed(b"handle"), 0, Some(fd.into()));
-        outgoing.push(Cow::Borrowed(b"after"), 0, None);
+        outgoing.push(Cow::Borrowed(b"plain"), 1, 0, None);
+        outgoing.push(Cow::Borrowed(b"handle"), 1, 0, Some(fd.into()));
+        outgoing.push(Cow::Borrowed(b"after"), 1, 0, None);
         assert!(matches!(outgoing.front(), Some((b"plain", None))));
         outgoing.advance(5);
         assert!(matches!(outgoing.front(), Some((b"handle", Some(_)))));

@@ -5,16 +5,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::histogram::Histogram;
 use super::hub::Hub;
 use super::queue::Queue;
 use super::seat::{Seat, Waker};
-use super::sync::{Mutex, MutexGuard, lock};
+use super::sync::{AtomicU32, Mutex, MutexGuard, lock};
 use super::table::Table;
 use super::task::{Completion, ENCODING, JSON, LEFT, Payload, Task, TaskId, ThreadId};
 use super::text::Text;
+use crate::sys::landing::Landing;
 
 /// Tasks in a batch at most.
 #[cfg(not(loom))]
@@ -50,16 +52,29 @@ pub struct Counts {
     pub stolen: u64,
 }
 
+/// What a thread has got.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Taken {
+    /// Tasks in its table.
+    pub count: usize,
+    /// It has got none, and is not asleep either: it must take again.
+    pub lingers: bool,
+}
+
 /// One pool's queue and threads.
 pub struct Pool {
     id: u32,
     hub: Arc<Hub>,
+    /// Changes whenever a thread that found nothing could now find something.
+    news: AtomicU32,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
     queue: Queue,
     seats: BTreeMap<ThreadId, Seat>,
+    /// Threads that have found nothing, and look once more before they sleep.
+    lingering: usize,
     next_thread: ThreadId,
     handlers: Vec<String>,
     run_time: Histogram,
@@ -73,13 +88,14 @@ impl Pool {
         let inner = Inner {
             queue: Queue::new(Instant::now()),
             seats: BTreeMap::new(),
+            lingering: 0,
             next_thread: 0,
             handlers: Vec::new(),
             run_time: Histogram::default(),
             wait_time: Histogram::default(),
             counts: Counts::default(),
         };
-        Self { id, hub, inner: Mutex::new(inner) }
+        Self { id, hub, news: AtomicU32::new(0), inner: Mutex::new(inner) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -93,6 +109,16 @@ impl Pool {
         tasks.into_iter().for_each(|task| inner.queue.push(task));
         let added = inner.queue.len() - before;
         inner.wake(added);
+        self.announce();
+    }
+
+    /// A number that changes when a thread that found nothing should look again.
+    pub fn news(&self) -> u32 {
+        self.news.load(Ordering::Relaxed)
+    }
+
+    fn announce(&self) {
+        self.news.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Gives a task to one thread. False where there is no such thread.
@@ -102,6 +128,7 @@ impl Pool {
         task.pinned = true;
         seat.inbox.push_back(task);
         seat.wake();
+        self.announce();
         true
     }
 
@@ -135,13 +162,15 @@ impl Pool {
     }
 
     /// Fills the thread's table, of which it has begun everything; returns how many tasks there are now, and
-    /// the JSON payloads among them through `text`. None: it is asleep until woken.
-    pub fn take(&self, thread: ThreadId, text: &mut Text) -> usize {
+    /// the JSON payloads among them through `text`. None: it is asleep until woken; or, where so many processors
+    /// have room for it to stay awake, it lingers: it takes again when there is `news`, or when it tires of waiting.
+    pub fn take(&self, thread: ThreadId, text: &mut Text, processors: usize) -> Taken {
         let mut inner = self.lock();
-        let Inner { queue, seats, counts, .. } = &mut *inner;
+        let Inner { queue, seats, counts, lingering, .. } = &mut *inner;
         let joined = seats.values().filter(|seat| seat.waker.is_some()).count().max(1);
-        let Some(seat) = seats.get_mut(&thread) else { return 0 };
+        let Some(seat) = seats.get_mut(&thread) else { return Taken::default() };
         seat.settle();
+        *lingering -= usize::from(std::mem::take(&mut seat.is_lingering));
         let mut bytes = 0;
         while seat.batch.len() < MAX_BATCH
             && bytes < BATCH_BYTES
@@ -164,8 +193,16 @@ impl Pool {
                 inner.steal(thread);
             }
         }
-        let Some(seat) = inner.seats.get_mut(&thread) else { return 0 };
-        seat.is_asleep = seat.batch.is_empty();
+        let Inner { seats, counts, lingering, .. } = &mut *inner;
+        let others = seats.iter().filter(|(other, _)| **other != thread);
+        let awake = others.filter(|(_, seat)| seat.waker.is_some() && !seat.is_asleep).count() + 1;
+        let Some(seat) = seats.get_mut(&thread) else { return Taken::default() };
+        let is_empty = seat.batch.is_empty();
+        // One processor is for the submitter, and who has begun something has a loop to serve.
+        let lingers = is_empty && !seat.is_leaving && seat.is_idle() && awake < processors;
+        seat.is_lingering = lingers;
+        *lingering += usize::from(lingers);
+        seat.is_asleep = is_empty && !lingers;
         let has_left = seat.is_leaving && seat.is_asleep && seat.is_idle();
         let count = seat.batch.len();
         seat.table.set_count(count);
@@ -173,13 +210,13 @@ impl Pool {
             text.add(&task.payload);
         }
         if count > 0 {
-            inner.counts.batches += 1;
+            counts.batches += 1;
         }
         drop(inner);
         if has_left {
             self.push(thread, 0, LEFT, Payload::Empty);
         }
-        count
+        Taken { count, lingers }
     }
 
     /// The payload of a task that its thread has just begun, for kinds that do not go with the batch.
@@ -189,11 +226,46 @@ impl Pool {
         task.map_or(Payload::Empty, |task| std::mem::replace(&mut task.payload, Payload::Empty))
     }
 
+    /// How many bytes a task has that were only promised.
+    pub fn promised(&self, thread: ThreadId, slot: usize) -> usize {
+        let inner = self.lock();
+        match inner.seats.get(&thread).and_then(|seat| seat.batch.get(slot)?.as_ref()) {
+            Some(Task { payload: Payload::Promised(length), .. }) => *length,
+            _ => 0,
+        }
+    }
+
+    /// A thread wants the bytes of a task there.
+    pub fn want(&self, thread: ThreadId, task: TaskId, landing: Arc<Landing>) {
+        if let Some(seat) = self.lock().seats.get_mut(&thread) {
+            seat.landings.insert(task, landing);
+        }
+    }
+
+    /// Takes the place where a thread wants the bytes of a task.
+    pub fn wanted(&self, thread: ThreadId, task: TaskId) -> Option<Arc<Landing>> {
+        self.lock().seats.get_mut(&thread)?.landings.remove(&task)
+    }
+
+    /// A place for a result of so many bytes in the memory of the pool's owner.
+    pub fn claim(&self, length: usize) -> Option<Arc<Landing>> {
+        self.hub.claim(length)
+    }
+
     /// A thread has finished a task. `run_time` is in microseconds; negative: do not count it.
+    ///
+    /// The place where a result has landed that nobody waits for is free again.
     pub fn done(&self, thread: ThreadId, slot: usize, completion: (TaskId, i32, Payload), run_time: f64) {
         let (id, kind, payload) = completion;
         let mut inner = self.lock();
-        let Some(task) = inner.seats.get_mut(&thread).and_then(|seat| seat.finish(slot, id)) else { return };
+        let Some(task) = inner.seats.get_mut(&thread).and_then(|seat| seat.finish(slot, id)) else {
+            drop(inner);
+            if let Payload::Landed(landing) = payload {
+                landing.empty();
+                self.hub.offer(landing);
+            }
+            return;
+        };
         if run_time >= 0.0 {
             let total = task.submitted.elapsed().as_micros() as u64;
             let run_time = run_time as u64;
@@ -214,6 +286,7 @@ impl Pool {
         if let Some(seat) = self.lock().seats.get_mut(&thread) {
             seat.is_asleep = true;
             seat.wake();
+            self.announce();
         }
     }
 
@@ -252,6 +325,7 @@ impl Pool {
     pub fn remove_thread(&self, thread: ThreadId) -> Vec<TaskId> {
         let mut inner = self.lock();
         let Some(mut seat) = inner.seats.remove(&thread) else { return Vec::new() };
+        inner.lingering -= usize::from(seat.is_lingering);
         let returned = seat.steal(usize::MAX);
         let added = returned.len();
         returned.into_iter().for_each(|task| inner.queue.give_back(task));
@@ -266,8 +340,8 @@ impl Pool {
     pub fn retire(&self, thread: ThreadId) -> bool {
         let mut inner = self.lock();
         let is_idle = inner.queue.is_empty() && inner.seats.get(&thread).is_none_or(Seat::is_idle);
-        if is_idle {
-            inner.seats.remove(&thread);
+        if is_idle && let Some(seat) = inner.seats.remove(&thread) {
+            inner.lingering -= usize::from(seat.is_lingering);
         }
         is_idle
     }
@@ -280,18 +354,23 @@ impl Pool {
         let returned = seat.steal(usize::MAX);
         // Asleep, it would not look again.
         seat.wake();
+        self.announce();
         let added = returned.len();
         returned.into_iter().for_each(|task| inner.queue.give_back(task));
         inner.wake(added);
     }
 
-    /// The thread that has been idle since it last looked, if there is one and nothing waits before it.
-    pub fn idle_thread(&self) -> Option<ThreadId> {
+    /// The thread that would begin a task at once, with the fewest of the less than `limit` that it may have under
+    /// way, if there is one and nothing waits before it.
+    pub fn free_thread(&self, limit: usize) -> Option<ThreadId> {
         let inner = self.lock();
         if !inner.queue.is_empty() {
             return None;
         }
-        inner.seats.iter().find(|(_, seat)| seat.is_asleep && seat.is_idle()).map(|(thread, _)| *thread)
+        let seats = inner.seats.iter().filter(|(_, seat)| seat.waker.is_some() && !seat.is_leaving);
+        let seats = seats.filter(|(_, seat)| seat.stealable() == 0);
+        let usages = seats.map(|(thread, seat)| (seat.begun() + seat.inbox.len(), *thread));
+        usages.filter(|(usage, _)| *usage < limit).min().map(|(_, thread)| thread)
     }
 
     /// How many tasks a thread has begun or been given, and not finished.
@@ -313,9 +392,9 @@ impl Pool {
 }
 
 impl Inner {
-    /// Wakes up to `count` threads, the idlest first.
+    /// Wakes up to `count` threads, the idlest first; those that linger are awake.
     fn wake(&mut self, count: usize) {
-        for _ in 0..count {
+        for _ in self.lingering..count {
             let asleep = self.seats.values_mut().filter(|seat| seat.is_asleep && !seat.is_leaving);
             let Some(seat) = asleep.min_by_key(|seat| seat.begun()) else { return };
             seat.wake();

@@ -1,9 +1,11 @@
 //! The way back: completions for one submitting environment, from any thread.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::sync::AtomicBool;
+use super::sync::{AtomicBool, Mutex, lock};
 use super::task::Completion;
+use crate::sys::landing::Landing;
 
 /// Wakes the environment that reads a hub.
 pub type Waker = Box<dyn Fn() + Send + Sync>;
@@ -15,13 +17,15 @@ pub struct Hub {
     /// Whether the reader is awake, or will be: no further wake-up is needed.
     awake: AtomicBool,
     waker: Waker,
+    /// Where threads may put big results.
+    offers: Mutex<Vec<Arc<Landing>>>,
 }
 
 impl Hub {
     /// A hub whose reader `waker` wakes.
     pub fn new(waker: Waker) -> Self {
         let (sender, receiver) = channel::unbounded();
-        Self { sender, receiver, awake: AtomicBool::new(false), waker }
+        Self { sender, receiver, awake: AtomicBool::new(false), waker, offers: Mutex::new(Vec::new()) }
     }
 
     /// Adds a completion, and wakes the reader unless it is awake.
@@ -36,6 +40,23 @@ impl Hub {
     /// The next completion.
     pub fn take(&self) -> Option<Completion> {
         self.receiver.try_recv().ok()
+    }
+
+    /// Offers a place for a big result.
+    pub fn offer(&self, landing: Arc<Landing>) {
+        lock(&self.offers).push(landing);
+    }
+
+    /// A place for a result of so many bytes.
+    pub fn claim(&self, length: usize) -> Option<Arc<Landing>> {
+        let mut offers = lock(&self.offers);
+        let index = offers.iter().position(|landing| landing.length() == length)?;
+        Some(offers.swap_remove(index))
+    }
+
+    /// Takes back the places that no thread has claimed.
+    pub fn withdraw(&self) -> Vec<Arc<Landing>> {
+        std::mem::take(&mut *lock(&self.offers))
     }
 
     /// The reader is about to sleep, and may unless this is false: then something came in meanwhile.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::table::{CLAIMED, TAKEN, Table};
 use super::task::{Payload, Task, TaskId};
+use crate::sys::landing::Landing;
 
 /// Wakes a thread so that it takes what there is.
 pub type Waker = Box<dyn Fn() + Send>;
@@ -20,8 +21,12 @@ pub(super) struct Seat {
     pub(super) running: HashMap<TaskId, Task>,
     /// Tasks for this thread alone.
     pub(super) inbox: VecDeque<Task>,
+    /// Where it wants the bytes of tasks that were only promised.
+    pub(super) landings: HashMap<TaskId, Arc<Landing>>,
     /// It found nothing to take, and takes nothing more until it is woken.
     pub(super) is_asleep: bool,
+    /// It has found nothing, and looks again before it sleeps.
+    pub(super) is_lingering: bool,
     /// It is to end when it has nothing left to do.
     pub(super) is_leaving: bool,
 }
@@ -34,7 +39,9 @@ impl Seat {
             batch: Vec::new(),
             running: HashMap::new(),
             inbox: VecDeque::new(),
+            landings: HashMap::new(),
             is_asleep: false,
+            is_lingering: false,
             is_leaving: false,
         }
     }

@@ -1,6 +1,9 @@
 //! What waits, runs and comes back: a task, its payload, its completion.
 
+use std::sync::Arc;
 use std::time::Instant;
+
+use crate::sys::landing::Landing;
 
 /// A task's number, given by the environment that submits it.
 pub type TaskId = u32;
@@ -11,6 +14,12 @@ pub type ThreadId = u32;
 /// The kind of a task whose payload is JSON: a batch's are handed over together, as one array.
 pub const JSON: i32 = 1;
 
+/// The kind of a task, or of a result, that goes through a MessagePort.
+pub const PORT: i32 = 4;
+
+/// The kind of a big buffer, which is copied from one environment's memory right into the other's.
+pub const BYTES: i32 = 6;
+
 /// The bits of a task's kind that tell the encoding; the rest are flags of JavaScript's.
 pub const ENCODING: i32 = 0xf;
 
@@ -18,7 +27,7 @@ pub const ENCODING: i32 = 0xf;
 pub const LEFT: i32 = -1;
 
 /// How a payload is encoded is the business of JavaScript; the queue only carries it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Payload {
     /// None: `undefined`, or a value that goes through a MessagePort.
     Empty,
@@ -26,13 +35,18 @@ pub enum Payload {
     Narrow(Vec<u8>),
     /// Text with characters beyond Latin-1.
     Wide(Vec<u16>),
+    /// So many bytes, which the submitter copies where the thread wants them.
+    Promised(usize),
+    /// Bytes that are where they are wanted.
+    Landed(Arc<Landing>),
 }
 
 impl Payload {
     /// Bytes it takes.
     pub fn size(&self) -> usize {
         match self {
-            Self::Empty => 0,
+            Self::Empty | Self::Promised(_) => 0,
+            Self::Landed(landing) => landing.length(),
             Self::Narrow(bytes) => bytes.len(),
             Self::Wide(units) => units.len() * 2,
         }

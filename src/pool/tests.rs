@@ -86,7 +86,7 @@ impl Worker {
     fn serve(&self) -> Vec<TaskId> {
         let mut ran = Vec::new();
         loop {
-            let count = self.pool.take(self.thread, &mut Text::default());
+            let count = self.pool.take(self.thread, &mut Text::default(), 0).count;
             if count == 0 {
                 return ran;
             }
@@ -146,7 +146,7 @@ fn a_task_is_run_or_stolen_but_not_both() {
         let (pool, _, _) = pool();
         let owner = Worker::join(&pool);
         pool.submit((0..2).map(task));
-        let count = pool.take(owner.thread, &mut Text::default());
+        let count = pool.take(owner.thread, &mut Text::default(), 0).count;
         let thief = Worker::join(&pool);
         let stealing = thread::spawn(move || thief.serve());
         let mut ran: Vec<_> =
@@ -181,7 +181,7 @@ fn what_a_dead_thread_had_not_begun_is_run_by_another() {
         let other = Worker::join(&pool);
         assert!(other.serve().is_empty());
         pool.submit((0..2).map(task));
-        let count = pool.take(dying.thread, &mut Text::default());
+        let count = pool.take(dying.thread, &mut Text::default(), 0).count;
         let begun = usize::from(count > 0 && dying.table.claim(0));
         let serving = thread::spawn(move || {
             let ran = other.serve_when_woken();
@@ -235,10 +235,10 @@ fn half_of_what_waits_behind_another_is_stolen() {
     let (pool, _, _) = pool();
     let first = Worker::join(&pool);
     pool.submit((0..5).map(task));
-    assert_eq!(pool.take(first.thread, &mut Text::default()), 5);
+    assert_eq!(pool.take(first.thread, &mut Text::default(), 0).count, 5);
     assert!(first.table.claim(0));
     let second = Worker::join(&pool);
-    assert_eq!(pool.take(second.thread, &mut Text::default()), 2);
+    assert_eq!(pool.take(second.thread, &mut Text::default(), 0).count, 2);
     assert_eq!([second.table.task(0), second.table.task(1)], [3, 4]);
     assert_eq!(pool.counts().stolen, 2);
     assert!(!pool.retire(first.thread));
@@ -250,7 +250,7 @@ fn a_thread_that_leaves_gives_back_and_says_when_it_is_done() {
     let (pool, hub, _) = pool();
     let worker = Worker::join(&pool);
     pool.submit((0..3).map(task));
-    assert_eq!(pool.take(worker.thread, &mut Text::default()), 3);
+    assert_eq!(pool.take(worker.thread, &mut Text::default(), 0).count, 3);
     assert!(worker.table.claim(0));
     pool.leave(worker.thread);
     assert_eq!(pool.counts().queued, 2);
@@ -258,4 +258,41 @@ fn a_thread_that_leaves_gives_back_and_says_when_it_is_done() {
     assert!(worker.serve().is_empty());
     let kinds: Vec<_> = std::iter::from_fn(|| hub.take()).map(|completion| completion.kind).collect();
     assert_eq!(kinds, [0, super::task::LEFT]);
+}
+
+#[test]
+fn what_is_submitted_to_a_thread_that_lingers_is_not_left_behind() {
+    model(|| {
+        let (pool, _, _) = pool();
+        let worker = Worker::join(&pool);
+        let waiting = thread::spawn(move || {
+            let taken = worker.pool.take(worker.thread, &mut Text::default(), 9);
+            assert_ne!(taken.lingers, taken.count > 0);
+            // It tires of waiting, whether there was news or not; then it sleeps, unless woken.
+            let ran = if taken.lingers { worker.serve().len() } else { taken.count };
+            (worker, ran)
+        });
+        pool.submit([task(0)]);
+        let (worker, ran) = waiting.join().expect("no panic");
+        assert_eq!(ran + worker.serve_when_woken().len(), 1);
+    });
+}
+
+#[cfg(not(loom))]
+#[test]
+fn a_thread_that_lingers_is_not_woken_and_spares_another_the_wake_up() {
+    let (pool, _, _) = pool();
+    let [sleeper, lingerer] = [Worker::join(&pool), Worker::join(&pool)];
+    assert!(sleeper.serve().is_empty());
+    // Two processors: one for the submitter, one for this thread.
+    assert!(pool.take(lingerer.thread, &mut Text::default(), 2).lingers);
+    let news = pool.news();
+    pool.submit([task(0)]);
+    assert_ne!(pool.news(), news);
+    assert_eq!([&sleeper, &lingerer].map(|worker| worker.wakes.load(Ordering::SeqCst)), [0, 0]);
+    pool.submit((1..3).map(task));
+    assert_eq!(sleeper.wakes.load(Ordering::SeqCst), 1);
+    assert_eq!(lingerer.serve(), [0, 1, 2]);
+    // The other is awake: no room.
+    assert!(!pool.take(lingerer.thread, &mut Text::default(), 2).lingers);
 }

@@ -25,7 +25,7 @@ impl Text {
             self.wide = Some(self.narrow.drain(..).map(u16::from).collect());
         }
         match (&mut self.wide, payload) {
-            (_, Payload::Empty) => {}
+            (_, Payload::Empty | Payload::Promised(_) | Payload::Landed(_)) => {}
             (None, Payload::Narrow(bytes)) => {
                 self.narrow.push(separator);
                 self.narrow.extend_from_slice(bytes);

@@ -202,6 +202,11 @@ impl Registry {
         self.holding = self.holding + usize::from(child.holds_loop()) - usize::from(before);
     }
 
+    /// The children that have not been collected.
+    pub fn pids(&self) -> Vec<i32> {
+        self.children.values().map(|child| child.pid).collect()
+    }
+
     /// Whether any child keeps the loop alive.
     pub fn holds_loop(&self) -> bool {
         self.holding > 0

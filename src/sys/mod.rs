@@ -6,6 +6,7 @@
 pub mod clone;
 pub mod fd;
 mod forced;
+pub mod landing;
 pub mod node;
 pub mod orphan;
 pub mod pidfd;

@@ -45,6 +45,11 @@ impl Handle {
     pub fn new(raw: *mut c_void) -> Self {
         Self(raw)
     }
+
+    /// What Node-API takes.
+    pub fn as_ptr(self) -> *mut c_void {
+        self.0
+    }
 }
 
 /// The async context of one environment's events.

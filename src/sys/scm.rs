@@ -7,6 +7,7 @@ use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
+use nix::sys::socket::MsgFlags;
 
 /// Room for the control message of one descriptor; CMSG_SPACE(4) is 24 with 64-bit, 16 with 32-bit pointers.
 #[repr(C, align(8))]
@@ -18,6 +19,26 @@ struct ReceivedControl([u8; 48]);
 
 /// Sends `bytes` as one message, with `fd` if given; returns how many bytes the socket took.
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> Result<usize, Errno> {
+    match fd {
+        None => send_bytes(socket, bytes),
+        Some(fd) => send_with(socket, bytes, fd),
+    }
+}
+
+fn send_bytes(socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
+    loop {
+        match nix::sys::socket::send(
+            socket.as_raw_fd(),
+            bytes,
+            MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT,
+        ) {
+            Err(Errno::EINTR) => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+fn send_with(socket: BorrowedFd<'_>, bytes: &[u8], fd: BorrowedFd<'_>) -> Result<usize, Errno> {
     let parts = [IoSlice::new(bytes)];
     let mut control = Control([0; 24]);
     // SAFETY: an all-zero msghdr is valid: null pointers with zero lengths.
@@ -25,18 +46,16 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fd: Option<BorrowedFd<'_>>) ->
     // IoSlice is guaranteed to have the layout of iovec.
     message.msg_iov = parts.as_ptr().cast_mut().cast();
     message.msg_iovlen = 1;
-    if let Some(fd) = fd {
-        message.msg_control = control.0.as_mut_ptr().cast();
-        // SAFETY: CMSG_SPACE and CMSG_LEN only compute; CMSG_FIRSTHDR points into `control`, which is aligned
-        // and has room for a header and one descriptor.
-        unsafe {
-            message.msg_controllen = libc::CMSG_SPACE(size_of::<RawFd>() as u32) as _;
-            let header = libc::CMSG_FIRSTHDR(&message);
-            (*header).cmsg_level = libc::SOL_SOCKET;
-            (*header).cmsg_type = libc::SCM_RIGHTS;
-            (*header).cmsg_len = libc::CMSG_LEN(size_of::<RawFd>() as u32) as _;
-            libc::CMSG_DATA(header).cast::<RawFd>().write_unaligned(fd.as_raw_fd());
-        }
+    message.msg_control = control.0.as_mut_ptr().cast();
+    // SAFETY: CMSG_SPACE and CMSG_LEN only compute; CMSG_FIRSTHDR points into `control`, which is aligned
+    // and has room for a header and one descriptor.
+    unsafe {
+        message.msg_controllen = libc::CMSG_SPACE(size_of::<RawFd>() as u32) as _;
+        let header = libc::CMSG_FIRSTHDR(&message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(size_of::<RawFd>() as u32) as _;
+        libc::CMSG_DATA(header).cast::<RawFd>().write_unaligned(fd.as_raw_fd());
     }
     loop {
         // SAFETY: `message` points to `parts` and `control`, which live until the call returns.
@@ -128,7 +147,7 @@ mod tests {
 
     #[test]
     fn descriptors_beyond_the_first_are_closed() {
-        use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+        use nix::sys::socket::{ControlMessage, sendmsg};
         let (a, b) = pair();
         let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).unwrap();
         let many = [writer.as_raw_fd(); 12];

@@ -17,14 +17,30 @@ const { binding, pool, thread, port, filename, name, limit, timing, niceIncremen
 require('../../binding_file').path = binding;
 
 const { engine, kinds, on } = require('../../native');
+const { allocate, bytesOf, fromBytes, typeOfBig } = require('../bytes');
 const { decodeClone, encode, encoded, isWide, post } = require('../codec');
 const { fromColumns } = require('../columns');
 const protocol = require('../protocol');
 const { isMovable, transferableSymbol, valueSymbol } = require('../symbols');
 const { loadHandler, noHandler } = require('./handler');
 
-const { CLAIMED, CLONE, COLUMNS, EMPTY, ENCODING, EXCLUSIVE, JSON_TEXT, PORT, STRIDE, TAKEN, TEXT, THROWN } =
-  protocol;
+const {
+  BYTES,
+  CLAIMED,
+  CLONE,
+  COLUMNS,
+  EMPTY,
+  ENCODING,
+  EXCLUSIVE,
+  JSON_TEXT,
+  PORT,
+  STRIDE,
+  TAKEN,
+  TEXT,
+  THROWN,
+  TYPE,
+  TYPE_SHIFT,
+} = protocol;
 
 /** For how long tasks run before timers and sockets get their turn. */
 const SLICE_MS = 5;
@@ -59,7 +75,9 @@ let finished = 0;
 const messages = new Map();
 /** Tasks of this batch whose message was asked for before they were claimed. @type {Set<number>} */
 const prefetched = new Set();
-/** Tasks that wait for their message. @type {Map<number, (message: any[]) => void>} */
+/** Tasks for whose bytes there is a place, and what they are of. @type {Map<number, number>} */
+const wanted = new Map();
+/** Tasks that wait for their message, or their bytes. @type {Map<number, (message: any[]) => void>} */
 const waiting = new Map();
 
 start();
@@ -113,10 +131,11 @@ async function serve() {
     else if (encoding === COLUMNS)
       value = fromColumns(/** @type {string} */ (engine.poolPayload(slot, true)));
     else if (encoding === CLONE) value = decodeClone(/** @type {Buffer} */ (engine.poolPayload(slot, false)));
+    else if (encoding === BYTES) value = landed(id);
     running++;
     isAlone = isExclusive;
-    if (next < count) prefetch(next * STRIDE);
-    if (encoding === PORT || handler === undefined) {
+    if (next < count) prefetch(next);
+    if (encoding === PORT || (encoding === BYTES && value === undefined) || handler === undefined) {
       const late = runLate(slot, id, kind, table[at + 2], value);
       if (limit === 1) await late;
     } else {
@@ -153,8 +172,9 @@ async function serve() {
 function refill() {
   const text = engine.poolTake();
   // Of the last batch, and taken by others.
-  for (const [id, message] of messages) if (message[2]) messages.delete(id);
+  for (const [id, message] of messages) if (message[2] || message.length === 1) messages.delete(id);
   prefetched.clear();
+  for (const id of wanted.keys()) if (!waiting.has(id)) forget(id);
   count = table[protocol.SLOTS * STRIDE];
   next = 0;
   nextValue = 0;
@@ -197,8 +217,9 @@ async function runLate(slot, id, kind, handlerId, value) {
   let result;
   let isThrown = false;
   try {
-    if ((kind & ENCODING) === PORT) {
-      const message = await messageOf(id, kind);
+    const encoding = kind & ENCODING;
+    if (encoding === PORT || (encoding === BYTES && value === undefined)) {
+      const message = await (encoding === PORT ? messageOf(id, kind) : bytesFor(slot, id, kind));
       // Withdrawn: aborted meanwhile, or not to be cloned.
       if (message.length === 1) {
         release(slot, id);
@@ -236,25 +257,85 @@ function messageOf(id, kind) {
 }
 
 /**
- * Asks for the message of the next task while this one runs.
- * @param {number} at
+ * @returns {any[] | Promise<any[]>}
+ * @param {number} slot
+ * @param {number} id
+ * @param {number} kind
  */
-function prefetch(at) {
+function bytesFor(slot, id, kind) {
+  if (!wanted.has(id)) want(slot, id, kind);
+  receive();
+  const message = messages.get(id);
+  if (message === undefined) return new Promise((resolve) => waiting.set(id, resolve));
+  messages.delete(id);
+  forget(id);
+  return message;
+}
+
+/**
+ * Says where the bytes of a task shall go.
+ * @param {number} slot
+ * @param {number} id
+ * @param {number} kind
+ */
+function want(slot, id, kind) {
+  wanted.set(id, (kind >> TYPE_SHIFT) & TYPE);
+  engine.poolWant(id, allocate(engine.poolPromised(slot)));
+  engine.poolTell(id, protocol.WANT_BYTES);
+}
+
+/** The value of a task whose bytes have come, else `undefined`. @param {number} id */
+function landed(id) {
+  const type = wanted.get(id);
+  if (type === undefined) return undefined;
+  const buffer = engine.poolLanded(id);
+  if (buffer === null) return undefined;
+  wanted.delete(id);
+  return fromBytes(buffer, type);
+}
+
+/** @param {number} id */
+function forget(id) {
+  wanted.delete(id);
+  engine.poolForget(id);
+}
+
+/**
+ * Asks for the message, or the bytes, of the next task while this one runs.
+ * @param {number} slot
+ */
+function prefetch(slot) {
+  const at = slot * STRIDE;
   const id = table[at + 1];
-  if ((table[at + 3] & protocol.REPEATABLE) === 0 || table[at] !== TAKEN || prefetched.has(id)) return;
+  const kind = table[at + 3];
+  if ((kind & ENCODING) === BYTES) {
+    if (table[at] === TAKEN && !wanted.has(id)) want(slot, id, kind);
+    return;
+  }
+  if ((kind & protocol.REPEATABLE) === 0 || table[at] !== TAKEN || prefetched.has(id)) return;
   prefetched.add(id);
   engine.poolTell(id, protocol.PREFETCH);
 }
 
 /** Reads the messages that have come. */
 function receive() {
+  for (const [id, resolve] of waiting) {
+    const value = landed(id);
+    if (value === undefined) continue;
+    waiting.delete(id);
+    resolve([id, value]);
+  }
   let entry;
   while ((entry = receiveMessageOnPort(port)) !== undefined) {
     const id = entry.message[0];
     const resolve = waiting.get(id);
-    if (resolve === undefined) messages.set(id, entry.message);
+    if (resolve === undefined) {
+      messages.set(id, entry.message);
+      continue;
+    }
     waiting.delete(id);
-    resolve?.(entry.message);
+    if (wanted.has(id)) forget(id);
+    resolve(entry.message);
   }
 }
 
@@ -331,7 +412,13 @@ function hand(slot, id, flags, result, time) {
     case CLONE:
       engine.poolDoneBytes(slot, id, flags | CLONE, payload, time);
       break;
-    case PORT:
+    case PORT: {
+      const type = isMoved ? -1 : typeOfBig(result);
+      if (
+        type >= 0 &&
+        engine.poolDoneBig(slot, id, flags | BYTES | (type << TYPE_SHIFT), bytesOf(result), time)
+      )
+        break;
       post(
         port,
         id,
@@ -340,6 +427,7 @@ function hand(slot, id, flags, result, time) {
       );
       engine.poolDone(slot, id, flags | PORT, time);
       break;
+    }
     default:
       engine.poolDoneText(slot, id, flags | kind, payload, isWide(payload), time);
   }

@@ -4,9 +4,21 @@
 // Tasks go into the engine's queue, from which threads help themselves. What one tick submits goes down in one call.
 
 const { engine } = require('../../native');
+const { typeOfBig } = require('../bytes');
 const { encode, encoded, isWide } = require('../codec');
 const completions = require('../completions');
-const { CLONE, COLUMNS, EXCLUSIVE, JSON_TEXT, PORT, REPEATABLE, TEXT } = require('../protocol');
+const {
+  BYTES,
+  CLONE,
+  COLUMNS,
+  ENCODING,
+  EXCLUSIVE,
+  JSON_TEXT,
+  PORT,
+  REPEATABLE,
+  TEXT,
+  TYPE_SHIFT,
+} = require('../protocol');
 
 /** Numbers of a task. As in src/binding/pool/submit.rs. */
 const FIELDS = 5;
@@ -63,9 +75,10 @@ class EngineScheduler {
    */
   #submitMessage(task) {
     this.flush();
-    const thread = this.#pool.handleOf(engine.poolIdleThread(this.#pool.id));
+    const thread = this.#pool.handleOf(engine.poolFreeThread(this.#pool.id, this.#pool.limit));
     if (thread === undefined) {
-      this.#enqueue(task, PORT);
+      const type = task.transferList.length > 0 ? -1 : typeOfBig(task.value);
+      this.#enqueue(task, type < 0 ? PORT : BYTES | (type << TYPE_SHIFT));
       return;
     }
     try {
@@ -81,6 +94,7 @@ class EngineScheduler {
    */
   #enqueue(task, kind) {
     const { payload } = encoded;
+    const isPromised = (kind & ENCODING) === BYTES;
     let length = 0;
     if (kind === JSON_TEXT) {
       this.#text += payload;
@@ -91,9 +105,11 @@ class EngineScheduler {
     } else if (kind === CLONE) {
       engine.poolPutBytes(this.#pool.id, payload);
       length = 1;
+    } else if (isPromised) {
+      length = task.value.byteLength;
     }
     // Other encodings hold the value by now.
-    if (kind !== PORT) task.release();
+    if (kind !== PORT && !isPromised) task.release();
     const at = this.#count++ * FIELDS;
     this.#fields[at] = task.taskId;
     this.#fields[at + 1] = task.handler;

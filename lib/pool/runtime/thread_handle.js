@@ -7,16 +7,13 @@ const path = require('node:path');
 const { createHistogram } = require('node:perf_hooks');
 const { MessageChannel, Worker } = require('node:worker_threads');
 
+const bindingFile = require('../../binding_file');
 const { engine } = require('../../native');
+const { bytesOf, typeOfBig } = require('../bytes');
 const { encode, encoded, isWide, post } = require('../codec');
 const { EXCLUSIVE, JSON_TEXT, CLONE, COLUMNS, EMPTY, PORT, SENT, TEXT } = require('../protocol');
 
 const ENTRY = path.join(__dirname, '..', 'entry', 'thread.js');
-
-/** Where this thread has the binding from. */
-const BINDING_FILE = Object.values(require.cache).find(
-  (module) => module?.filename?.endsWith('.node') && module.exports.Engine === engine.constructor,
-)?.filename;
 
 const kHandle = Symbol('rcluster.handle');
 
@@ -44,7 +41,7 @@ class ThreadHandle {
     });
     this.worker.postMessage(
       {
-        binding: BINDING_FILE,
+        binding: bindingFile.path,
         pool: poolId,
         thread: this.number,
         port: port2,
@@ -110,6 +107,19 @@ class ThreadHandle {
     fields[3] = (kind & SENT) !== 0 || kind === EMPTY ? 0 : payload.length;
     fields[4] = task.priority;
     engine.poolSubmit(this.poolId, 1, fields, text, isWide(text), this.number);
+  }
+
+  /**
+   * Copies a task to where the thread wants its bytes. False where there are not so many, or none any more.
+   * @param {number} taskId
+   * @param {InstanceType<typeof import('../task').Task> | undefined} task
+   */
+  fill(taskId, task) {
+    return (
+      task !== undefined &&
+      typeOfBig(task.value) >= 0 &&
+      engine.poolFill(this.poolId, this.number, taskId, bytesOf(task.value))
+    );
   }
 
   /**

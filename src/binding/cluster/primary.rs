@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::os::fd::IntoRawFd;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::Duration;
 
 use napi_derive::napi;
 use nix::errno::Errno;
@@ -13,7 +14,8 @@ use super::listen::{Listen, Listened};
 use super::{Engine, Kind, State};
 use crate::cluster::listener;
 use crate::cluster::load::{self, Load};
-use crate::cluster::primary::{Event, Listening, Primary};
+use crate::cluster::primary::{Clients, Event, Listening, Primary};
+use crate::cluster::proxied::By;
 use crate::cluster::schedule::Policy;
 use crate::process::usage;
 use crate::sys::fd::duplicate;
@@ -74,6 +76,15 @@ fn policy_of(number: u32) -> Policy {
     }
 }
 
+/// By the numbers of `stickyBy` in `lib/cluster/scheduling.js`.
+fn by_of(number: u32) -> By {
+    match number {
+        1 => By::ProxyHeader,
+        2 => By::ForwardedFor,
+        _ => By::Address,
+    }
+}
+
 #[napi]
 impl Engine {
     fn primary_side(&self) -> Result<Rc<PrimarySide>, Errno> {
@@ -94,13 +105,21 @@ impl Engine {
     }
 
     /// Binds, listens, and has the accept thread accept and share out by `policy`: `code` is the listener's
-    /// number.
+    /// number. `sticky_by` says where a client's address is, `sticky_timeout` how many milliseconds it is waited for.
     #[napi]
-    pub fn cluster_listen(&self, options: Listen, policy: u32) -> Listened {
-        self.try_listen(&options, policy_of(policy)).unwrap_or_else(Listened::failed)
+    pub fn cluster_listen(
+        &self,
+        options: Listen,
+        policy: u32,
+        sticky_by: u32,
+        sticky_timeout: u32,
+    ) -> Listened {
+        let patience = Duration::from_millis(u64::from(sticky_timeout));
+        let clients = Clients { by: by_of(sticky_by), patience };
+        self.try_listen(&options, policy_of(policy), clients).unwrap_or_else(Listened::failed)
     }
 
-    fn try_listen(&self, options: &Listen, policy: Policy) -> Result<Listened, Errno> {
+    fn try_listen(&self, options: &Listen, policy: Policy, clients: Clients) -> Result<Listened, Errno> {
         let side = self.primary_side()?;
         let mut listeners = side.listeners.borrow_mut();
         if options.fd.is_some_and(|fd| listeners.values().any(|listening| listening.is_on(fd))) {
@@ -108,7 +127,7 @@ impl Engine {
         }
         let bound = listener::listen_on(&options.endpoint()?, options.options())?;
         let mut listened = Listened::of(&bound, 0);
-        let listening = side.primary.listen(bound, policy);
+        let listening = side.primary.listen(bound, policy, clients);
         listened.code = listening.id() as i32;
         listeners.insert(listening.id(), listening);
         Ok(listened)

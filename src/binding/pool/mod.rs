@@ -1,5 +1,6 @@
 //! The worker-thread pool for JavaScript: `submit` is the side that owns pools, `thread` the one that works.
 
+mod landing;
 mod submit;
 mod thread;
 
@@ -12,8 +13,10 @@ use napi::bindgen_prelude::Unknown;
 use napi::{Env, JsString, JsValue};
 
 use crate::pool::dispatch::Pool;
-use crate::pool::task::Payload;
+use crate::pool::task::{Payload, TaskId};
 use crate::pool::text::Text;
+use crate::sys::landing::Landing;
+use crate::sys::node::Handle;
 
 /// The pools of the process, by number: threads find the one they work for here.
 static POOLS: LazyLock<Mutex<Registry>> = LazyLock::new(Mutex::default);
@@ -39,6 +42,9 @@ pub(crate) struct Pools {
     /// In a pool's thread: its place.
     seat: RefCell<Option<Rc<thread::SeatEnd>>>,
     text: RefCell<Text>,
+    landings: landing::Landings,
+    /// In a pool's thread: where it wants the bytes of tasks.
+    wanted: RefCell<HashMap<TaskId, Arc<Landing>>>,
 }
 
 impl Pools {
@@ -52,7 +58,8 @@ impl Pools {
     }
 
     /// Lets go of the loop and of the pools, before the environment ends.
-    pub(super) fn close(&self) {
+    pub(super) fn close(&self, env: Handle) {
+        self.landings.close(env);
         let owned = self.owned.take();
         with_registry(|registry| {
             for id in owned.keys() {
@@ -90,7 +97,7 @@ fn array_of<'env>(env: &'env Env, text: &mut Text) -> napi::Result<Option<JsStri
 /// A payload as JavaScript gets it: text as a string, bytes as a Buffer.
 fn value_of<'env>(env: &'env Env, payload: Payload, is_text: bool) -> napi::Result<Option<Unknown<'env>>> {
     match payload {
-        Payload::Empty => Ok(None),
+        Payload::Empty | Payload::Promised(_) | Payload::Landed(_) => Ok(None),
         Payload::Narrow(bytes) if is_text => {
             env.create_string_latin1(bytes).map(|text| Some(text.to_unknown()))
         }

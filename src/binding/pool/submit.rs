@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Instant;
 
 use napi::bindgen_prelude::{Int32ArraySlice, Object, Uint8ArraySlice, Unknown};
-use napi::{Env, JsString};
+use napi::{Env, JsString, JsValue};
 use napi_derive::napi;
 use nix::errno::Errno;
 
@@ -15,7 +15,7 @@ use super::{array_of, payload_of, value_of, with_registry};
 use crate::binding::{Engine, Kind, State};
 use crate::pool::dispatch::{Cancelled, Pool};
 use crate::pool::hub::Hub;
-use crate::pool::task::{ENCODING, JSON, Payload, Task, TaskId};
+use crate::pool::task::{BYTES, Completion, ENCODING, JSON, PORT, Payload, Task, TaskId};
 use crate::sys::node::Handle;
 use crate::sys::shared::{self, Cells};
 use crate::sys::uv::Poll;
@@ -44,6 +44,10 @@ pub(crate) struct HubEnd {
 }
 
 impl HubEnd {
+    pub(super) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
     fn open(state: &Rc<State>) -> Result<Rc<Self>, Errno> {
         let wake = Arc::new(Wake::new()?);
         let weak: Weak<State> = Rc::downgrade(state);
@@ -173,6 +177,7 @@ impl Engine {
             let payload = match (&text, fields[2] & ENCODING == JSON) {
                 (Payload::Narrow(text), true) => Payload::Narrow(text[at..at + length].to_vec()),
                 (Payload::Wide(text), true) => Payload::Wide(text[at..at + length].to_vec()),
+                _ if fields[2] & ENCODING == BYTES => Payload::Promised(length),
                 _ if length > 0 => pending.next().unwrap_or(Payload::Empty),
                 _ => Payload::Empty,
             };
@@ -213,7 +218,7 @@ impl Engine {
                 [completion.task as i32, completion.thread as i32, completion.pool as i32, completion.kind];
             store(&end.cells[at..], &fields);
             count += 1;
-            bytes += completion.payload.size();
+            bytes += size_of(&completion);
             if completion.kind & ENCODING == JSON && completion.kind > 0 {
                 text.add(&completion.payload);
                 payloads.push(Payload::Empty);
@@ -226,7 +231,7 @@ impl Engine {
     }
 
     /// The payload of one completion last read, of those that are no JSON.
-    #[napi(ts_return_type = "string | Buffer | null")]
+    #[napi(ts_return_type = "string | Buffer | ArrayBuffer | null")]
     pub fn pool_result<'env>(
         &self,
         env: &'env Env,
@@ -238,6 +243,11 @@ impl Engine {
         let mut payloads = end.payloads.borrow_mut();
         let payload = payloads.get_mut(index as usize);
         let payload = payload.map_or(Payload::Empty, |payload| std::mem::replace(payload, Payload::Empty));
+        if let Payload::Landed(landing) = &payload {
+            let buffer = self.state.pools.landings.take(Handle::new(env.raw().cast()), landing);
+            let buffer = buffer.map(|buffer| Object::from_raw(env.raw(), buffer.as_ptr().cast()));
+            return Ok(buffer.map(|buffer| buffer.to_unknown()));
+        }
         value_of(env, payload, is_text)
     }
 
@@ -289,10 +299,10 @@ impl Engine {
         self.state.pools.get(pool).map_or_else(Vec::new, |pool| pool.withdraw(count as usize))
     }
 
-    /// A thread that would begin a task at once, else -1.
+    /// A thread that would begin a task at once, as it has fewer than `limit` under way; else -1.
     #[napi]
-    pub fn pool_idle_thread(&self, pool: u32) -> i32 {
-        let thread = self.state.pools.get(pool).and_then(|pool| pool.idle_thread());
+    pub fn pool_free_thread(&self, pool: u32, limit: u32) -> i32 {
+        let thread = self.state.pools.get(pool).and_then(|pool| pool.free_thread(limit as usize));
         thread.map_or(-1, |thread| thread as i32)
     }
 
@@ -348,6 +358,16 @@ impl Engine {
         if let Some(pool) = self.state.pools.get(pool) {
             pool.with_histogram(of_waiting, |histogram| histogram.reset());
         }
+    }
+}
+
+/// What a completion counts for where a call's bytes are limited. A result that is somewhere else may be big, and
+/// what holds big results until the end of a call makes them outlive young collections.
+fn size_of(completion: &Completion) -> usize {
+    if completion.kind > 0 && completion.kind & ENCODING == PORT {
+        COMPLETION_BYTES
+    } else {
+        completion.payload.size()
     }
 }
 

@@ -1,8 +1,11 @@
 //! The side of a pool's thread: batches in, completions out.
 
+use std::cell::Cell;
 use std::os::fd::AsFd;
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
 
 use napi::bindgen_prelude::{Object, Uint8ArraySlice, Unknown};
 use napi::{Env, JsString};
@@ -14,6 +17,7 @@ use crate::binding::{Engine, Kind, State};
 use crate::pool::dispatch::Pool;
 use crate::pool::table::Table;
 use crate::pool::task::{Payload, ThreadId};
+use crate::pool::text::Text;
 use crate::sys::node::Handle;
 use crate::sys::shared;
 use crate::sys::uv::Poll;
@@ -24,8 +28,9 @@ pub(crate) struct SeatEnd {
     // Closed before `wake`, whose descriptor it watches.
     poll: Poll,
     wake: Arc<Wake>,
-    pool: Arc<Pool>,
-    thread: ThreadId,
+    pub(super) pool: Arc<Pool>,
+    pub(super) thread: ThreadId,
+    linger: Linger,
 }
 
 impl SeatEnd {
@@ -44,7 +49,52 @@ impl SeatEnd {
         poll.watch(true, false)?;
         let waker = wake.clone();
         let table = pool.join(thread, Box::new(move || waker.wake())).ok_or(Errno::EBADF)?;
-        Ok((Rc::new(Self { poll, wake, pool, thread }), table))
+        Ok((Rc::new(Self { poll, wake, pool, thread, linger: Linger::default() }), table))
+    }
+}
+
+static PROCESSORS: LazyLock<usize> =
+    LazyLock::new(|| available_parallelism().map_or(1, |processors| processors.get()));
+
+/// Waking a thread on a processor that has gone to sleep takes longer than a small task. So a thread that has had one
+/// looks for the next for a moment, if that has paid lately.
+#[derive(Default)]
+struct Linger {
+    /// When it went to sleep.
+    since: Cell<Option<Instant>>,
+    /// Times in a row that it would not have been worth it.
+    misses: Cell<u32>,
+}
+
+impl Linger {
+    /// Longer than a submitter needs to read a result and to submit the next task.
+    const FOR: Duration = Duration::from_micros(60);
+    /// Fewer than this, and it goes on.
+    const MISSES: u32 = 2;
+
+    /// Takes tasks, after a moment if there are none at first and that is likely to pay.
+    fn take(&self, pool: &Pool, thread: ThreadId, text: &mut Text) {
+        if let Some(since) = self.since.take() {
+            // Half of it waking up.
+            let is_hit = since.elapsed() < 2 * Self::FOR;
+            self.misses.set(if is_hit { 0 } else { self.misses.get().saturating_add(1) });
+        }
+        let processors = if self.misses.get() < Self::MISSES { *PROCESSORS } else { 0 };
+        let news = pool.news();
+        let mut taken = pool.take(thread, text, processors);
+        if taken.count > 0 {
+            return;
+        }
+        let start = Instant::now();
+        if taken.lingers {
+            while pool.news() == news && start.elapsed() < Self::FOR {
+                (0..16).for_each(|_| std::hint::spin_loop());
+            }
+            taken = pool.take(thread, text, 0);
+        }
+        if taken.count == 0 {
+            self.since.set(Some(start));
+        }
     }
 }
 
@@ -81,7 +131,7 @@ impl Engine {
         let pools = &self.state.pools;
         let Some(seat) = pools.seat.borrow().clone() else { return Ok(None) };
         let mut text = pools.text.borrow_mut();
-        seat.pool.take(seat.thread, &mut text);
+        seat.linger.take(&seat.pool, seat.thread, &mut text);
         array_of(env, &mut text)
     }
 

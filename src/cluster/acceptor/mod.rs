@@ -5,11 +5,12 @@
 
 mod letters;
 mod pauses;
+mod peeking;
 mod serving;
 mod turns;
 mod workers;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,9 +20,11 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::eventfd::EventFd;
 
+use self::peeking::Peeking;
 use self::workers::Worker;
 use super::load;
-use super::primary::{Command, Events, ListenerId, WorkerId};
+use super::primary::{Clients, Command, Events, ListenerId, WorkerId};
+use super::proxied;
 use super::schedule::{Candidate, Policy, Rotation};
 use crate::sys::socket;
 use crate::sys::thread::schedule_in_batches;
@@ -36,6 +39,7 @@ const WAKE: u64 = 0;
 const LISTENER: u64 = 1 << 32;
 const HANDOFF: u64 = 2 << 32;
 const PROCESS: u64 = 3 << 32;
+const PEEKED: u64 = 4 << 32;
 
 /// How a worker of one listener gets its connections, and whether it can take one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +77,7 @@ struct Listener {
     socket: OwnedFd,
     events: Events,
     policy: Policy,
+    clients: Clients,
     members: Vec<Member>,
     rotation: Rotation,
     /// Accepted, and given back by a worker or never taken by it; the oldest first.
@@ -107,6 +112,12 @@ pub(super) struct Acceptor {
     crashes: Vec<u64>,
     /// Reused from one choice to the next.
     candidates: Vec<Candidate>,
+    /// Connections that have not yet said whose they are, and when that is no longer waited for.
+    peeking: HashMap<u32, Peeking>,
+    peek_ends: BTreeSet<(Instant, u32)>,
+    next_peek: u32,
+    /// For what is looked at of a connection.
+    peek_buffer: Box<[u8]>,
 }
 
 impl Acceptor {
@@ -130,6 +141,10 @@ impl Acceptor {
             now: load::now(),
             crashes: Vec::new(),
             candidates: Vec::new(),
+            peeking: HashMap::new(),
+            peek_ends: BTreeSet::new(),
+            next_peek: 0,
+            peek_buffer: vec![0; proxied::LIMIT].into(),
         })
     }
 
@@ -152,9 +167,11 @@ impl Acceptor {
                     LISTENER => self.accept_from(id),
                     HANDOFF => self.hear(id, event.events()),
                     PROCESS => self.worker_ended(id),
+                    PEEKED => self.look_again(id, event.events()),
                     _ => {}
                 }
             }
+            self.end_peeks();
             self.end_pauses();
             self.check_progress();
             self.check_late();
@@ -170,10 +187,11 @@ impl Acceptor {
 
     fn execute(&mut self, command: Command) {
         match command {
-            Command::Listen { listener, socket, policy, events } => {
-                self.add_listener(listener, socket, policy, events);
+            Command::Listen { listener, socket, policy, clients, events } => {
+                self.add_listener(listener, socket, policy, clients, events);
             }
             Command::Close { listener } => {
+                self.forget_peeks(listener);
                 if let Some(listener) = self.listeners.remove(&listener) {
                     let _ = self.epoll.delete(&listener.socket);
                     for member in &listener.members {
@@ -205,13 +223,21 @@ impl Acceptor {
         }
     }
 
-    fn add_listener(&mut self, id: ListenerId, socket: OwnedFd, policy: Policy, events: Events) {
+    fn add_listener(
+        &mut self,
+        id: ListenerId,
+        socket: OwnedFd,
+        policy: Policy,
+        clients: Clients,
+        events: Events,
+    ) {
         let _ = self.epoll.add(&socket, EpollEvent::new(EpollFlags::empty(), LISTENER | u64::from(id)));
         let is_counted = policy != Policy::Sticky && socket::backlog(socket.as_fd()).is_ok();
         let listener = Listener {
             socket,
             events,
             policy,
+            clients,
             members: Vec::new(),
             rotation: Rotation::default(),
             waiting: VecDeque::new(),

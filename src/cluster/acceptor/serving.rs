@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use super::workers::Worker;
-use super::{Acceptor, HANDOFF, LISTENER, Member, RESOURCE_PAUSE, Way};
+use super::{Acceptor, HANDOFF, LISTENER, Listener, Member, RESOURCE_PAUSE, Way};
 use crate::cluster::client::client_of;
 use crate::cluster::packet::{Kind, Packet};
 use crate::cluster::primary::{Event, ListenerId};
@@ -22,6 +22,12 @@ const MAX_QUEUED: usize = 256;
 impl Acceptor {
     /// Gives away what waits here, then what waits in the kernel.
     pub(super) fn serve(&mut self, id: ListenerId) {
+        self.give_waiting(id);
+        self.accept_from(id);
+    }
+
+    /// Gives away what waits here.
+    pub(super) fn give_waiting(&mut self, id: ListenerId) {
         while self.pick(id, None).is_some()
             && let Some(listener) = self.listeners.get_mut(&id)
             && let Some(connection) = listener.waiting.pop_front()
@@ -32,7 +38,6 @@ impl Acceptor {
                 listener.waiting.push_front(connection);
             }
         }
-        self.accept_from(id);
     }
 
     /// Shares out what waits in the kernel. The listener is watched afterwards if somebody could take more.
@@ -71,10 +76,8 @@ impl Acceptor {
         match socket::accept(listener.socket.as_fd()) {
             Ok(connection) => {
                 listener.failing = false;
-                if let Err(connection) = self.give(id, connection)
-                    && let Some(listener) = self.listeners.get_mut(&id)
-                {
-                    listener.waiting.push_back(connection);
+                if let Some(connection) = self.peek(id, connection) {
+                    self.give_or_keep(id, connection);
                 }
             }
             Err(Errno::EAGAIN) => {
@@ -139,10 +142,23 @@ impl Acceptor {
         choose(policy, listener.rotation, &self.candidates, client)
     }
 
+    /// Gives a connection away, or has it wait for somebody who can take it.
+    pub(super) fn give_or_keep(&mut self, id: ListenerId, connection: OwnedFd) {
+        if let Err(connection) = self.give(id, connection)
+            && let Some(listener) = self.listeners.get_mut(&id)
+        {
+            listener.waiting.push_back(connection);
+        }
+    }
+
     /// Gives a connection to whom the policy says, or back if nobody can take it now.
     fn give(&mut self, id: ListenerId, connection: OwnedFd) -> Result<(), OwnedFd> {
-        let is_sticky = self.listeners.get(&id).is_some_and(|listener| listener.policy == Policy::Sticky);
-        let client = if is_sticky { client_of(&connection) } else { None };
+        let client = match self.listeners.get(&id) {
+            Some(Listener { policy: Policy::Sticky, clients, .. }) => {
+                client_of(&connection, clients.by, &mut self.peek_buffer)
+            }
+            _ => None,
+        };
         match self.pick(id, client) {
             Some(pick) => self.deliver(id, pick, connection),
             None => Err(connection),

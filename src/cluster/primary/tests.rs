@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, IntoRawFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::*;
 use crate::cluster::listener::{Endpoint, Host, Options, listen_on};
@@ -26,11 +26,15 @@ impl Stage {
     }
 
     fn with(policy: Policy, count: usize) -> Self {
+        Self::sticky(policy, Clients::default(), count)
+    }
+
+    fn sticky(policy: Policy, clients: Clients, count: usize) -> Self {
         let primary = Primary::new().unwrap();
         let endpoint = Endpoint::Tcp(Some(Host::parse("127.0.0.1").unwrap()), 0);
         let bound = listen_on(&endpoint, Options::default()).unwrap();
         let address = bound.address().unwrap();
-        let listening = primary.listen(bound, policy);
+        let listening = primary.listen(bound, policy, clients);
         let mut stage = Self { primary, listening, address, workers: Vec::new() };
         for _ in 0..count {
             stage.add_worker();
@@ -277,6 +281,96 @@ fn a_worker_that_is_paused_gets_none_until_it_is_resumed() {
     std::thread::sleep(Duration::from_millis(20));
     let _more: Vec<_> = (3..5).map(|name| stage.connect(name)).collect();
     assert_eq!((stage.take(0, 1).len(), stage.take(1, 1).len()), (1, 1));
+}
+
+const BY_PROXY: Clients = Clients { by: By::ProxyHeader, patience: Duration::from_millis(200) };
+
+/// Connects as a proxy does, naming a client; the name of the connection is the `P` the header begins with.
+fn connect_for(stage: &Stage, client: u8) -> TcpStream {
+    let mut connection = TcpStream::connect(stage.address).unwrap();
+    write!(connection, "PROXY TCP4 192.0.2.{client} 192.0.2.200 1 2\r\n").unwrap();
+    connection
+}
+
+/// Which workers get how many of the connections under way.
+fn takers(stage: &Stage, count: usize) -> Vec<usize> {
+    let mut taken = vec![0; stage.workers.len()];
+    wait_until(|| {
+        for (index, (_, inbox)) in stage.workers.iter().enumerate() {
+            while let Received::Connection(..) = inbox.receive() {
+                taken[index] += 1;
+            }
+        }
+        taken.iter().sum::<usize>() == count
+    });
+    taken
+}
+
+#[test]
+fn clients_behind_a_proxy_are_told_apart_and_found_again() {
+    let mut stage = Stage::sticky(Policy::Sticky, BY_PROXY, 0);
+    (0..4).for_each(|_| stage.add_worker());
+    let mut homes = Vec::new();
+    for client in 0..40 {
+        let _connections = [(); 3].map(|()| connect_for(&stage, client));
+        let taken = takers(&stage, 3);
+        homes.push(taken.iter().position(|&count| count == 3).expect("all of one client to one worker"));
+    }
+    assert!((0..4).all(|worker| homes.contains(&worker)), "{homes:?}");
+}
+
+#[test]
+fn a_header_may_come_in_parts_and_stays_to_be_read() {
+    let stage = Stage::sticky(Policy::Sticky, BY_PROXY, 1);
+    let mut connection = TcpStream::connect(stage.address).unwrap();
+    connection.set_nodelay(true).unwrap();
+    for part in ["PRO", "XY TCP4 192.0", ".2.1 x 1 2\r", "\nrest"] {
+        assert!(stage.is_empty(0));
+        connection.write_all(part.as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(stage.take(0, 1), [b'P']);
+}
+
+#[test]
+fn who_says_nothing_holds_up_nobody_and_is_served_in_the_end() {
+    let stage = Stage::sticky(Policy::Sticky, BY_PROXY, 1);
+    let mut silent: Vec<_> = (0..50).map(|_| TcpStream::connect(stage.address).unwrap()).collect();
+    let begin = Instant::now();
+    let _other = connect_for(&stage, 1);
+    assert_eq!(stage.take(0, 1), [b'P']);
+    assert!(begin.elapsed() < BY_PROXY.patience);
+    // One that has gone meanwhile is its worker's to see.
+    drop(silent.pop());
+    silent.iter_mut().for_each(|connection| connection.write_all(b"P").unwrap());
+    assert_eq!(takers(&stage, 50), [50]);
+    assert!(begin.elapsed() >= BY_PROXY.patience);
+}
+
+#[test]
+fn a_client_that_drips_bytes_is_not_looked_at_for_each() {
+    let clients = Clients { by: By::ForwardedFor, patience: Duration::from_secs(60) };
+    let stage = Stage::sticky(Policy::Sticky, clients, 1);
+    let mut connection = TcpStream::connect(stage.address).unwrap();
+    connection.set_nodelay(true).unwrap();
+    let mut sent = 0;
+    wait_until(|| {
+        connection.write_all(b"G").unwrap();
+        sent += 1;
+        matches!(stage.workers[0].1.receive(), Received::Connection(..))
+    });
+    assert!(sent >= 8, "{sent}");
+}
+
+#[test]
+fn more_that_wait_than_there_is_room_for_push_out_the_oldest() {
+    let clients = Clients { by: By::ProxyHeader, patience: Duration::from_secs(60) };
+    let stage = Stage::sticky(Policy::Sticky, clients, 1);
+    let _silent: Vec<_> = (0..70).map(|_| TcpStream::connect(stage.address).unwrap()).collect();
+    assert_eq!(takers(&stage, 6), [6]);
+    // What still waits ends with its listener.
+    let Stage { listening, .. } = stage;
+    drop(listening);
 }
 
 /// The next thing that worker `index` is told beside connections.

@@ -1,0 +1,105 @@
+'use strict';
+// @ts-check
+
+// One request to the instance that runs, over its control socket.
+
+const fs = require('node:fs');
+const net = require('node:net');
+const path = require('node:path');
+
+const { defaultPath, knownPaths } = require('../supervisor/control_path');
+const { readMessages, sendMessage } = require('../supervisor/control_protocol');
+const { CommandError } = require('./errors');
+
+/** What connecting fails with where nobody is there. */
+const NOBODY = new Set(['ENOENT', 'ECONNREFUSED']);
+
+/**
+ * Sends a request and waits for its result, and for the instance to end if `untilEnd`.
+ * @param {string | undefined} control path of the socket; that of the working directory if there is none
+ * @param {{ command: string, [option: string]: any }} request
+ * @param {{ onEvent?: (event: any) => void, untilEnd?: boolean, signal?: AbortSignal }} [options]
+ * @returns {Promise<any>}
+ */
+async function ask(control, request, { onEvent, untilEnd = false, signal } = {}) {
+  const socket = await connect(control);
+  const stop = () => socket.destroy();
+  signal?.addEventListener('abort', stop, { once: true });
+  try {
+    return await new Promise((resolve, reject) => {
+      /** @type {any} */
+      let result;
+      readMessages(
+        socket,
+        (message) => {
+          if (message.event !== undefined) onEvent?.(message);
+          else if (!message.ok) reject(remoteError(message.error));
+          else if (untilEnd) result = message.result;
+          else resolve(message.result);
+        },
+        (error) => reject(new CommandError(`the instance answers with ${error.message}`)),
+      );
+      socket.on('close', () => {
+        if (result !== undefined || signal?.aborted) resolve(result);
+        else reject(new CommandError('the instance ended before it had answered', 1, 'ERR_RCLUSTER_GONE'));
+      });
+      socket.on('error', () => {});
+      sendMessage(socket, { id: 1, ...request });
+    });
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    socket.destroy();
+  }
+}
+
+/** @param {any} error as the instance reports it */
+function remoteError({ message, code, ...details }) {
+  return Object.assign(new CommandError(message, 1, code), details);
+}
+
+/**
+ * @param {string | undefined} control
+ * @returns {Promise<net.Socket>}
+ */
+function connect(control) {
+  const address = control === undefined ? defaultPath() : path.resolve(control);
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(address, () => resolve(socket));
+    socket.once('error', async (/** @type {any} */ error) =>
+      reject(await connectError(error, control, address)),
+    );
+  });
+}
+
+/** @param {any} error @param {string | undefined} control @param {string} address */
+async function connectError(error, control, address) {
+  if (error.code === 'EACCES') {
+    return new CommandError(`the instance at ${address} belongs to another user`, 1, 'EACCES');
+  }
+  if (!NOBODY.has(error.code))
+    return new CommandError(`cannot connect to ${address}: ${error.message}`, 1, error.code);
+  const code = 'ERR_RCLUSTER_NOT_RUNNING';
+  if (control !== undefined) {
+    const why = error.code === 'ENOENT' ? 'there is no such socket' : 'its instance has ended';
+    return new CommandError(`nothing runs at ${address}: ${why}`, 1, code);
+  }
+  const others = await running();
+  const elsewhere = others.map(({ cwd, pid }) => `${cwd} (pid ${pid})`).join(', ');
+  const hint =
+    others.length === 0
+      ? 'start one with: rcluster app.js'
+      : `it does in ${elsewhere}; go there or use --control PATH`;
+  return new CommandError(`nothing runs in ${process.cwd()}: ${hint}`, 1, code);
+}
+
+/** The instances of this user that were started without --control. */
+async function running() {
+  const answers = await Promise.allSettled(
+    knownPaths()
+      .filter((known) => fs.existsSync(known))
+      .map((known) => ask(known, { command: 'status' }, { signal: AbortSignal.timeout(1000) })),
+  );
+  return answers.flatMap((answer) => (answer.status === 'fulfilled' && answer.value ? [answer.value] : []));
+}
+
+module.exports = { ask };

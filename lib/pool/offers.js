@@ -1,0 +1,59 @@
+'use strict';
+// @ts-check
+
+// Memory set aside for big results: a thread that finds a place of the right size copies its result right into it.
+// Results tend to have the size of the one before.
+
+const { engine } = require('../native');
+const { allocate, typeOfBig } = require('./bytes');
+
+/** Places at a time, and their bytes in all. */
+const MAX_PLACES = 8;
+const MAX_BYTES = 32 * 1024 * 1024;
+
+/** Milliseconds after which what nobody uses is given back. */
+const IDLE_MS = 1000;
+
+/** The size that places have; 0: there are none. */
+let size = 0;
+let wasUsed = false;
+/** @type {NodeJS.Timeout | undefined} */
+let timer;
+
+/**
+ * A result that has come some other way: the next one need not.
+ * @param {any} result
+ */
+function learn(result) {
+  const length = typeOfBig(result) < 0 ? 0 : result.byteLength;
+  if (length === 0 || length === size || length > MAX_BYTES) return;
+  engine.poolWithdrawOffers();
+  size = length;
+  for (let i = 0; i < Math.min(MAX_PLACES, Math.floor(MAX_BYTES / size)); i++)
+    engine.poolOffer(allocate(size));
+  watch();
+}
+
+/**
+ * A place has been used.
+ * @param {number} length
+ */
+function replace(length) {
+  if (length === size) engine.poolOffer(allocate(length));
+  wasUsed = true;
+}
+
+function watch() {
+  wasUsed = false;
+  timer ??= setInterval(() => {
+    if (!wasUsed) {
+      clearInterval(timer);
+      timer = undefined;
+      size = 0;
+      engine.poolWithdrawOffers();
+    }
+    wasUsed = false;
+  }, IDLE_MS).unref();
+}
+
+module.exports = { learn, replace };

@@ -1,0 +1,55 @@
+'use strict';
+// @ts-check
+
+// Where the control socket of an instance is, if nobody says: a directory of the user's own, a name made of the
+// working directory. Not beside the app, which may be read-only or too deep for a socket's path; and not by
+// environment variables, which differ between a service and the shell that steers it.
+
+const { createHash } = require('node:crypto');
+const fs = require('node:fs');
+const path = require('node:path');
+
+/** Longest path of a socket that the kernel takes, in bytes. */
+const LONGEST = 107;
+
+/** @param {number} [uid] */
+function directory(uid = /** @type {any} */ (process).getuid()) {
+  return `/tmp/rcluster-${uid}`;
+}
+
+/**
+ * The default path of the instance that runs in a directory.
+ * @param {string} [cwd]
+ */
+function defaultPath(cwd = process.cwd()) {
+  const hash = createHash('sha256').update(fs.realpathSync(cwd)).digest('hex').slice(0, 16);
+  return path.join(directory(), `${hash}.sock`);
+}
+
+/**
+ * Makes the directory of default paths, or makes sure that it is what we would have made.
+ * @throws {Error} where somebody else has made it
+ */
+function prepareDirectory() {
+  const own = directory();
+  try {
+    fs.mkdirSync(own, { mode: 0o700 });
+  } catch (error) {
+    if (/** @type {any} */ (error).code !== 'EEXIST') throw error;
+  }
+  const { uid, mode } = fs.lstatSync(own);
+  const isOurs = uid === /** @type {any} */ (process).getuid() && (mode & 0o170077) === 0o040000;
+  if (!isOurs) throw new Error(`${own} belongs to somebody else, or is open to others`);
+}
+
+/** The sockets of this user's instances at default paths, dead ones too. */
+function knownPaths() {
+  try {
+    const names = fs.readdirSync(directory()).filter((name) => name.endsWith('.sock'));
+    return names.map((name) => path.join(directory(), name));
+  } catch {
+    return [];
+  }
+}
+
+module.exports = { LONGEST, defaultPath, knownPaths, prepareDirectory };

@@ -1,0 +1,148 @@
+//! Big buffers: each side sets memory of its own aside, and the other copies right into it.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{Object, Uint8ArraySlice};
+use napi::{Env, JsValue};
+use napi_derive::napi;
+
+use crate::binding::Engine;
+use crate::pool::task::Payload;
+use crate::sys::landing::Landing;
+use crate::sys::node::Handle;
+
+/// What this environment has set aside and not got back.
+#[derive(Default)]
+pub(crate) struct Landings(RefCell<Vec<Arc<Landing>>>);
+
+impl Landings {
+    fn lend(&self, env: Handle, buffer: Handle) -> Option<Arc<Landing>> {
+        let landing = Arc::new(Landing::new(env, buffer)?);
+        self.0.borrow_mut().push(landing.clone());
+        Some(landing)
+    }
+
+    fn forget(&self, landing: &Arc<Landing>) {
+        self.0.borrow_mut().retain(|other| !Arc::ptr_eq(other, landing));
+    }
+
+    /// The ArrayBuffer of a landing, if it is one of these and has been filled.
+    pub(super) fn take(&self, env: Handle, landing: &Arc<Landing>) -> Option<Handle> {
+        let buffer = landing.take(env)?;
+        self.forget(landing);
+        Some(buffer)
+    }
+
+    fn give_up(&self, env: Handle, landing: &Arc<Landing>) {
+        landing.close(env);
+        self.forget(landing);
+    }
+
+    /// Gives all back, before the environment ends.
+    pub(super) fn close(&self, env: Handle) {
+        for landing in self.0.take() {
+            landing.close(env);
+        }
+    }
+}
+
+fn handle_of(env: &Env) -> Handle {
+    Handle::new(env.raw().cast())
+}
+
+#[napi]
+impl Engine {
+    /// Sets an ArrayBuffer aside for a result of its size; it must not be touched until `poolResult` gives it back.
+    #[napi(ts_args_type = "buffer: ArrayBuffer")]
+    pub fn pool_offer(&self, env: &Env, buffer: Object<'_>) {
+        let pools = &self.state.pools;
+        let Some(end) = pools.hub.borrow().clone() else { return };
+        let buffer = Handle::new(buffer.raw().cast());
+        if let Some(landing) = pools.landings.lend(handle_of(env), buffer) {
+            end.hub().offer(landing);
+        }
+    }
+
+    /// Takes back what was set aside for results and is still free.
+    #[napi]
+    pub fn pool_withdraw_offers(&self, env: &Env) {
+        let pools = &self.state.pools;
+        let Some(end) = pools.hub.borrow().clone() else { return };
+        for landing in end.hub().withdraw() {
+            pools.landings.give_up(handle_of(env), &landing);
+        }
+    }
+
+    /// Copies the bytes of a task where its thread wants them. False where it does not, or not so many.
+    #[napi]
+    pub fn pool_fill(&self, pool: u32, thread: u32, task: u32, bytes: Uint8ArraySlice<'_>) -> bool {
+        let Some(pool) = self.state.pools.get(pool) else { return false };
+        let is_filled = pool.wanted(thread, task).is_some_and(|landing| landing.fill(&bytes));
+        if is_filled {
+            pool.wake(thread);
+        }
+        is_filled
+    }
+
+    /// In a thread: how many bytes a task has whose owner still has them.
+    #[napi]
+    pub fn pool_promised(&self, slot: u32) -> f64 {
+        let seat = self.state.pools.seat.borrow();
+        seat.as_ref().map_or(0.0, |seat| seat.pool.promised(seat.thread, slot as usize) as f64)
+    }
+
+    /// In a thread: says where it wants the bytes of a task.
+    #[napi(ts_args_type = "task: number, buffer: ArrayBuffer")]
+    pub fn pool_want(&self, env: &Env, task: u32, buffer: Object<'_>) {
+        let pools = &self.state.pools;
+        let Some(seat) = pools.seat.borrow().clone() else { return };
+        let buffer = Handle::new(buffer.raw().cast());
+        if let Some(landing) = pools.landings.lend(handle_of(env), buffer) {
+            pools.wanted.borrow_mut().insert(task, landing.clone());
+            seat.pool.want(seat.thread, task, landing);
+        }
+    }
+
+    /// In a thread: the ArrayBuffer with the bytes of a task, once they are there.
+    #[napi(ts_return_type = "ArrayBuffer | null")]
+    pub fn pool_landed(&self, env: &Env, task: u32) -> Option<Object<'_>> {
+        let pools = &self.state.pools;
+        let mut wanted = pools.wanted.borrow_mut();
+        let buffer = pools.landings.take(handle_of(env), wanted.get(&task)?)?;
+        wanted.remove(&task);
+        Some(Object::from_raw(env.raw(), buffer.as_ptr().cast()))
+    }
+
+    /// In a thread: gives up on the bytes of a task.
+    #[napi]
+    pub fn pool_forget(&self, env: &Env, task: u32) {
+        let pools = &self.state.pools;
+        let Some(landing) = pools.wanted.borrow_mut().remove(&task) else { return };
+        if let Some(seat) = &*pools.seat.borrow() {
+            seat.pool.wanted(seat.thread, task);
+        }
+        pools.landings.give_up(handle_of(env), &landing);
+    }
+
+    /// In a thread: copies a result into memory that the pool's owner has set aside. False where there is none of
+    /// its size. `runTime` is in microseconds, negative: not counted.
+    #[napi]
+    pub fn pool_done_big(
+        &self,
+        slot: u32,
+        task: u32,
+        kind: i32,
+        bytes: Uint8ArraySlice<'_>,
+        run_time: f64,
+    ) -> bool {
+        let Some(seat) = self.state.pools.seat.borrow().clone() else { return false };
+        let Some(landing) = seat.pool.claim(bytes.len()) else { return false };
+        let is_filled = landing.fill(&bytes);
+        if is_filled {
+            let completion = (task, kind, Payload::Landed(landing));
+            seat.pool.done(seat.thread, slot as usize, completion, run_time);
+        }
+        is_filled
+    }
+}
