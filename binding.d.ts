@@ -156,7 +156,10 @@ export declare class Engine {
   poolOffer(buffer: ArrayBuffer): void
   /** Takes back what was set aside for results and is still free. */
   poolWithdrawOffers(): void
-  /** Copies the bytes of a task where its thread wants them. False where it does not, or not so many. */
+  /**
+   * Copies the bytes of a task where its thread wants them. False where they are more or fewer; true where it does
+   * not want them any more.
+   */
   poolFill(pool: number, thread: number, task: number, bytes: Uint8Array): boolean
   /** In a thread: how many bytes a task has whose owner still has them. */
   poolPromised(slot: number): number
@@ -267,6 +270,56 @@ export declare class Engine {
   kill(id: number, signal: number): number
   /** Chooses whether a child keeps the event loop alive. */
   setRef(id: number, on: boolean): void
+  /** Sets the rules for the restarts of a group: 0 permanent, 1 transient, 2 temporary. Times in milliseconds. */
+  supervisePolicy(group: number, restart: number, intensity: number, appIntensity: number, period: number, backoffMin: number, backoffMax: number, backoffFactor: number, backoffJitter: number): void
+  /** Forgets a group. */
+  superviseForget(group: number): void
+  /**
+   * A worker has ended that nobody told to: milliseconds to wait before it is started again, -1 not to, -2 to give
+   * up its place, -3 to give up all.
+   */
+  superviseDecide(group: number, place: number, isNormal: boolean, wasReady: boolean, random: number): number
+  /** Has the warden watch a child, which is worker number `handoff` of the cluster (or none, below 0); its number. */
+  superviseWatch(child: number, handoff: number, group: number): number
+  /** Forgets a worker that has ended. */
+  superviseUnwatch(worker: number): void
+  /**
+   * Sets the limits of a worker, 0 for none: milliseconds that its loop may be stuck, bytes of memory, bytes of heap
+   * (up to 1 a share of what V8 allows), requests.
+   */
+  superviseLimits(worker: number, hang: number, rss: number, heap: number, requests: number): void
+  /** Whether a worker counts for the use of its group. */
+  superviseReady(worker: number, ready: boolean): void
+  /** Kills a worker and all that came from it after so many milliseconds; below 0 not any more. */
+  superviseDeadline(worker: number, after: number): void
+  /** Has `SuperviseDue` come after so many milliseconds; the number it has then. */
+  superviseTimer(after: number): number
+  /** A timer that is not wanted any more. */
+  superviseCancel(timer: number): void
+  /** How many workers a group has, and the rule by which that changes; `max` 0 for no rule. */
+  superviseGroup(group: number, wanted: number, min: number, max: number, target: number, upAfter: number, downAfter: number): void
+  /** Whether supervision keeps the loop alive. */
+  superviseHold(on: boolean): void
+  /** Where a worker that was stuck was, if it could be told. */
+  superviseStack(worker: number): string | null
+  /** What the kernel knows of a process: seconds in user mode and in the kernel, bytes of memory. Empty once it has gone. */
+  superviseSample(pid: number): Array<number>
+  /** Bytes of memory of a process, what is shared by its share; -1 where the kernel does not tell. */
+  supervisePss(pid: number): number
+  /** What a watched worker has told of itself, in the order of `lib/supervisor/numbers.js`. */
+  superviseTold(worker: number): Array<number>
+  /** In a worker: tells these numbers. */
+  superviseTell(numbers: Float64Array): void
+  /**
+   * In a worker: tells of its collections, and of a heap that nears its limit, which gets some more room once so
+   * that there is time to replace it. Whether that works here.
+   */
+  superviseHeap(): boolean
+  /**
+   * In a worker: has `stack`, which gives where it is called from, called whenever the primary asks where this
+   * worker's JavaScript is. Whether that works here.
+   */
+  superviseAnswer(stack: () => string): boolean
   /**
    * Runs a child to its end. `stdio` as for `spawn`; `inputs` has what is to be written, by slot: a pipe
    * with an input, be it empty, is written to, any other is read.
@@ -290,6 +343,8 @@ export declare class LogPump {
   since(from: number): LogBatch
   /** The end of what a process printed to stderr. */
   tail(process: number): Buffer
+  /** Whether all of that has been read: nobody can print there any more. */
+  isRead(process: number): boolean
   /** How many bytes could not be written. */
   get dropped(): number
   /** Moves what was printed so far and ends the thread; false if that takes longer than `milliseconds`. */

@@ -20,6 +20,7 @@ const served = {
   option: { code: 'ERR_RCLUSTER_UNSUPPORTED', message: expect.stringContaining('options.nice needs') },
   promisedOption: 'ERR_RCLUSTER_UNSUPPORTED',
   method: 'ERR_RCLUSTER_UNSUPPORTED',
+  ofWorkers: Array(3).fill('ERR_RCLUSTER_UNSUPPORTED'),
 };
 
 test("where the engine is switched off, Node's own modules serve the same exports", async () => {

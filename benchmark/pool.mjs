@@ -1,3 +1,4 @@
+import { poolLimit } from './lib/fixture.mjs';
 import { alternate, lead } from './lib/pair.mjs';
 import { runNode } from './lib/processes.mjs';
 import { median } from './lib/stats.mjs';
@@ -6,8 +7,11 @@ export const question = 'how many tasks can a pool of two threads run, and at wh
 
 const fixture = new URL('fixtures/pool.cjs', import.meta.url);
 
-/** Each side by the module that has it. */
-const modules = { piscina: 'piscina', tinypool: 'tinypool', rcluster: 'rcluster/pool' };
+/** The pools, by the module that has them. */
+const pools = { piscina: 'piscina', tinypool: 'tinypool', rcluster: 'rcluster/pool' };
+
+/** The same pool over processes: shown, not compared. */
+const processes = { module: 'rcluster/pool', runtime: 'process' };
 
 const rates = /** @type {const} */ ({
   tasks: { unit: 'per s', better: 'higher' },
@@ -15,16 +19,31 @@ const rates = /** @type {const} */ ({
 });
 
 const list = [
-  { title: 'tiny task, 64 in flight', kind: 'tiny', inFlight: 64, metrics: rates },
-  { title: '4 KB string, 64 in flight', kind: 'text', inFlight: 64, metrics: rates },
+  {
+    title: 'tiny task, 64 in flight',
+    kind: 'tiny',
+    inFlight: 64,
+    bytes: 8,
+    withProcesses: true,
+    metrics: rates,
+  },
+  {
+    title: '4 KB string, 64 in flight',
+    kind: 'text',
+    inFlight: 64,
+    bytes: 4096,
+    withProcesses: true,
+    metrics: rates,
+  },
   { title: '2,000 small objects, 64 in flight', kind: 'objects', inFlight: 64, metrics: rates },
   {
     title: 'tiny task, one at a time',
     kind: 'tiny',
     inFlight: 1,
+    bytes: 8,
     metrics: /** @type {const} */ ({ 'round trip': { unit: 'us', better: 'lower' } }),
   },
-  { title: '1 MB copied, 64 in flight', kind: 'copied', inFlight: 64, metrics: rates },
+  { title: '1 MB copied, 64 in flight', kind: 'copied', inFlight: 64, bytes: 1 << 20, metrics: rates },
   { title: '1 MB transferred, 64 in flight', kind: 'transferred', inFlight: 64, metrics: rates },
   {
     title: 'start of a pool until its first result',
@@ -41,18 +60,17 @@ const list = [
 ];
 
 export async function* cases({ smoke }) {
-  for (const { title, metrics, ...options } of list) {
-    const sides = Object.fromEntries(
-      Object.entries(modules).map(([name, module]) => [
-        name,
-        async () =>
-          JSON.parse(
-            await runNode(fixture, [JSON.stringify({ ...options, seconds: smoke ? 0.2 : 1 })], {
-              BENCH_MODULE: module,
-            }),
-          ),
-      ]),
-    );
+  const seconds = smoke ? 0.2 : 1;
+  for (const { title, metrics, bytes, withProcesses, ...options } of list) {
+    const side = (module, runtime) => async () =>
+      JSON.parse(
+        await runNode(fixture, [JSON.stringify({ ...options, runtime, seconds })], { BENCH_MODULE: module }),
+      );
+    const sides = {
+      ...Object.fromEntries(Object.entries(pools).map(([name, module]) => [name, side(module)])),
+      ...(withProcesses && { processes: side(processes.module, processes.runtime) }),
+      ...(bytes && !smoke && poolLimit(bytes, options.inFlight, seconds)),
+    };
     const rows = await alternate({ rounds: smoke ? 1 : 5, sides, metrics });
     yield {
       title,

@@ -33,7 +33,12 @@ const kinds = freeze({
   HANDOFF_PEER: 12,
   HANDOFF_LISTED: 13,
   HANDOFF_HEAP: 14,
-  HANDOFF_FAILED: 15,
+  SUPERVISE_DUE: 15,
+  SUPERVISE_KILLED: 16,
+  SUPERVISE_HUNG: 17,
+  SUPERVISE_OVER: 18,
+  SUPERVISE_SCALE: 19,
+  HANDOFF_FAILED: 20,
 });
 
 /** @type {Array<(id: number, a: number, b: number) => void>} */

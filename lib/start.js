@@ -245,14 +245,13 @@ function lazyAccessor(name, isWritable = false) {
   return {
     get: lazyFunction(descriptor, 'get', 0, `get ${name}`),
     set: isWritable ? lazyFunction(descriptor, 'set', 1, `set ${name}`) : undefined,
-    enumerable: true,
     configurable: true,
   };
 }
 
 /** Of a worker. @param {string} name @returns {PropertyDescriptor} */
 function lazyMethod(name) {
-  return { value: lazyFunction(workerExtras, name, 0), writable: true, enumerable: true, configurable: true };
+  return methodDescriptor(lazyFunction(workerExtras, name, 0));
 }
 
 module.exports = { childExtras, functions, installChildProcess, installCluster, nodes, policies, state };

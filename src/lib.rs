@@ -9,4 +9,5 @@ pub mod ipc;
 pub mod logs;
 pub mod pool;
 pub mod process;
+pub mod supervise;
 pub mod sys;

@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 
@@ -24,6 +24,30 @@ test('only the owner has rights on it, and nothing is left of it', async () => {
   });
   expect(readdirSync(directory)).toEqual([]);
 });
+
+test.skipIf(process.getuid() !== 0)(
+  'another user is not listened to, whatever the rights on it',
+  async () => {
+    const path = join(directory, 'peer.sock');
+    const control = await serveControl(path, standIn());
+    const script = `const socket = require('node:net').connect(${JSON.stringify(path)});
+    socket.on('error', (error) => console.log(error.code)).on('close', () => console.log('closed'));
+    socket.on('data', (data) => console.log(String(data)));
+    socket.end('{"id":1,"command":"status"}\\n');`;
+    const asNobody = async () => {
+      const child = spawn(process.execPath, ['-e', script], { uid: 65_534, gid: 65_534, cwd: '/' });
+      let printed = '';
+      child.stdout.setEncoding('utf8').on('data', (text) => (printed += text));
+      await once(child, 'close');
+      return printed;
+    };
+    chmodSync(directory, 0o755);
+    expect(await asNobody()).toContain('EACCES');
+    chmodSync(path, 0o666);
+    expect(await asNobody()).toMatch(/^(EPIPE\n|ECONNRESET\n)?closed\n$/);
+    await control.close();
+  },
+);
 
 test('a socket that an instance has is not taken from it', async () => {
   const path = join(directory, 'live.sock');

@@ -71,6 +71,13 @@ test('a worker is killed by the signal that is asked for', async () => {
   expect(worker.exitedAfterDisconnect).toBe(false);
 });
 
+test('a worker whose event loop is blocked is killed too', async () => {
+  const worker = await startWorker();
+  await call(worker, 'block');
+  worker.kill();
+  expect(await once(worker, 'exit')).toEqual([null, 'SIGTERM']);
+});
+
 test('disconnect() without workers calls back, not at once', async () => {
   let isCalled = false;
   const called = new Promise((resolve) =>

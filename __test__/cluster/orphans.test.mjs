@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 
-import { afterEach, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 
 import { endScripts, fixture, startScript } from '../helpers/run_script.mjs';
-import { waitFor } from '../helpers/wait.mjs';
+import { sleep, waitFor } from '../helpers/wait.mjs';
 
 afterEach(endScripts);
 
 /** Starts a primary with one worker, ends it by a signal or its own exit, and returns the worker's pid. */
-async function orphan(how, end) {
-  const script = startScript(fixture('cluster_orphan.cjs'), { args: [how] });
+async function orphan(how, end, kind = 'plain') {
+  const script = startScript(fixture('cluster_orphan.cjs'), { args: [how, kind] });
   const pid = Number(await waitFor(() => script.stdout.match(/ready (\d+)/)?.[1]));
   end(script.child);
   return { script, pid };
@@ -19,6 +19,23 @@ const kill = (child) => child.kill('SIGKILL');
 
 test('a worker whose event loop is blocked does not outlive a primary that is killed', async () => {
   const { pid } = await orphan('blocked', kill);
+  await waitFor(() => !isAlive(pid), { timeout: 6000 });
+});
+
+test.each([
+  ['of a primary in a worker thread', 'thread'],
+  ['that never loads rcluster and is to die with its primary', 'stock'],
+])('nor does one %s', async (_, kind) => {
+  const { pid } = await orphan('blocked', kill, kind);
+  await waitFor(() => !isAlive(pid), { timeout: 6000 });
+});
+
+test('a worker whose event loop is blocked outlives the thread that forked it, but not the process', async () => {
+  const { script, pid } = await orphan('blocked', () => {}, 'ending');
+  await waitFor(() => script.stdout.includes('thread ended'));
+  await sleep(2500);
+  expect(isAlive(pid)).toBe(true);
+  kill(script.child);
   await waitFor(() => !isAlive(pid), { timeout: 6000 });
 });
 

@@ -92,6 +92,22 @@ test('what waits when the last worker goes is closed, and the port is free', asy
   await new Promise((resolve) => server.close(resolve));
 });
 
+test('what a client sends before its worker takes it is not lost, and one that resets meanwhile harms nobody', async () => {
+  const worker = await startWorker();
+  const port = await listenAll([worker], 'firstBytes');
+  worker.process.kill('SIGSTOP');
+  const client = net.connect(port, '127.0.0.1');
+  client.write('sent early');
+  const resetting = Array.from({ length: 5 }, () => net.connect(port, '127.0.0.1'));
+  await Promise.all(resetting.map((socket) => once(socket, 'connect')));
+  for (const socket of resetting) socket.write('x', () => socket.resetAndDestroy());
+  await sleep(100);
+  worker.process.kill('SIGCONT');
+  const [answer] = await once(client, 'data');
+  expect(`${answer}`).toBe(`${worker.id} sent early`);
+  expect(await call(worker, 'heldCount')).toBe(0);
+});
+
 test('a worker that is stopped does not hold up the others', async () => {
   const [stuck, other] = await startWorkers(2);
   const port = await listenAll([stuck, other]);

@@ -108,3 +108,24 @@ test('aborting some of many leaves the others whole', async () => {
 function bytesOf(value) {
   return new Uint8Array(value.buffer ?? value, value.byteOffset ?? 0, value.byteLength);
 }
+
+// A task may change hands after its thread has asked for its bytes.
+test('again and again, many small pauses and sizes', { timeout: 60_000 }, async () => {
+  const rounds = 20 * Number(process.env.RCLUSTER_TEST_ROUNDS ?? 1);
+  const pool = poolOf(Pool, { minThreads: 3, maxThreads: 3 });
+  for (let round = 0; round < rounds; round++) {
+    const runs = Array.from({ length: 30 }, async (_, index) => {
+      const size = 33_000 + ((index * round) % 5) * 1000;
+      const result = await pool.run(new Uint8Array(size).fill(index));
+      expect([result?.length, result?.[0], result?.[size - 1]]).toEqual([size, index, index]);
+    });
+    await Promise.all(runs);
+  }
+});
+
+test('what cannot be cloned is refused, in its turn or before', async () => {
+  const pool = poolOf(Pool, { minThreads: 1, maxThreads: 1 });
+  const runs = Array.from({ length: 5 }, () => settle(pool.run({ call() {} })));
+  for (const { error } of await Promise.all(runs)) expect(error).toMatchObject({ name: 'DataCloneError' });
+  expect(await pool.run(1)).toBe(1);
+});

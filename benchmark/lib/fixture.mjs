@@ -44,9 +44,7 @@ export function fixturePair(name, options) {
  * @param {number} seconds
  */
 export function spawnLimit(concurrency, seconds) {
-  // Built on first use; cargo does nothing where it is up to date.
-  execFileSync('cargo', ['build', '--quiet', '--release', '--example', 'spawn_limit'], { cwd: root });
-  const program = `${root}/target/release/examples/spawn_limit`;
+  const program = buildLimit('spawn_limit');
   return {
     posix_spawn: async () => JSON.parse(await runProgram(program, [concurrency, seconds].map(String))),
   };
@@ -57,9 +55,25 @@ export function spawnLimit(concurrency, seconds) {
  * @param {number} seconds
  */
 export function ipcLimits(seconds) {
-  execFileSync('cargo', ['build', '--quiet', '--release', '--example', 'ipc_limit'], { cwd: root });
-  const target = process.env.CARGO_TARGET_DIR ?? `${root}/target`;
-  const run = async (kind) =>
-    JSON.parse(await runProgram(`${target}/release/examples/ipc_limit`, [kind, String(seconds)]));
+  const program = buildLimit('ipc_limit');
+  const run = async (kind) => JSON.parse(await runProgram(program, [kind, String(seconds)]));
   return { 'bare socket': () => run('socket'), 'bare ring': () => run('ring') };
+}
+
+/**
+ * The limit of a pool as one more side: two threads that get and give bare bytes.
+ * @param {number} bytes of a task
+ * @param {number} inFlight
+ * @param {number} seconds
+ */
+export function poolLimit(bytes, inFlight, seconds) {
+  const program = buildLimit('pool_limit');
+  const args = [bytes, inFlight, seconds].map(String);
+  return { crossbeam: async () => JSON.parse(await runProgram(program, args)) };
+}
+
+/** Built on first use; cargo does nothing where it is up to date. @param {string} name */
+function buildLimit(name) {
+  execFileSync('cargo', ['build', '--quiet', '--release', '--example', name], { cwd: root });
+  return `${process.env.CARGO_TARGET_DIR ?? `${root}/target`}/release/examples/${name}`;
 }

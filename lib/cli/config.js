@@ -34,7 +34,10 @@ async function readConfig(named, supervised, { fresh = false } = {}) {
   if (!fs.existsSync(full)) throw usageError(`there is no config file ${file}`);
   const options = checkConfig(await load(full, file, fresh), file, supervised);
   for (const name of PATHS) {
-    if (typeof options[name] === 'string') options[name] = path.resolve(path.dirname(full), options[name]);
+    const value = options[name];
+    // By the name of the directory, not by where that leads: a release may be a symbolic link.
+    if (typeof value === 'string')
+      options[name] = path.isAbsolute(value) ? value : path.join(path.dirname(file), value);
   }
   return { file, options };
 }

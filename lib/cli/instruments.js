@@ -17,7 +17,10 @@ function openLogs({ logFormat: format, logTime: time, logFile: file, errorFile }
     throw usageError('with the log format "inherit" workers print to the terminal: leave out the log files');
   }
   try {
-    return new Logs({ format, time, file, errorFile });
+    const logs = new Logs({ format, time, file, errorFile });
+    // Also where an exception ends the supervisor.
+    process.once('exit', () => logs.finish());
+    return logs;
   } catch (error) {
     throw new CommandError(`${/** @type {Error} */ (error).message}: choose another log file`);
   }

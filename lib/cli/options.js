@@ -3,24 +3,37 @@
 
 // The options of the command: its flags, the keys of its config file, and what of both is for supervise().
 
+/** @type {any} */
+const { SCHED_NONE, SCHED_RR } = require('node:cluster');
+
+const { policies: constants } = require('../start');
 const { usageError } = require('./errors');
-const { nearest } = require('./nearest');
+const { nearest } = require('../supervisor/nearest');
 
 /** Milliseconds in each unit a time may have. */
 const UNITS = Object.freeze({ ms: 1, s: 1000, m: 60_000, h: 3_600_000 });
 
-const POLICIES = ['rr', 'none', 'least-conn', 'least-load', 'sticky', 'reuseport'];
+/** Of connections, by the names that NODE_CLUSTER_SCHED_POLICY has for them. @type {Readonly<Record<string, number>>} */
+const policies = Object.freeze({
+  rr: SCHED_RR,
+  none: SCHED_NONE,
+  'least-conn': constants.SCHED_LEAST_CONN,
+  'least-load': constants.SCHED_LEAST_LOAD,
+  sticky: constants.SCHED_STICKY,
+  reuseport: constants.SCHED_REUSEPORT,
+});
+const POLICIES = Object.keys(policies);
 const LOG_FORMATS = ['prefix', 'plain', 'json', 'inherit'];
 
 /**
  * Flags of the run command, by the name of the option they set. Each is a key of the config file too.
- * @type {Record<string, { flags: string, about: string, parse?: (text: string, flag: string) => any, path?: boolean }>}
+ * @type {Record<string, { flags: string, about: string, parse?: (text: string, flag: string) => any }>}
  */
 const flags = {
   instances: { flags: '-w, --workers <number>', about: 'how many workers, or max', parse: workers },
   name: { flags: '-n, --name <name>', about: 'what it is called in logs and metrics' },
-  cwd: { flags: '--cwd <directory>', about: 'where the workers run', path: true },
-  envFile: { flags: '--env-file <file>', about: 'variables for the workers, read at each start', path: true },
+  cwd: { flags: '--cwd <directory>', about: 'where the workers run' },
+  envFile: { flags: '--env-file <file>', about: 'variables for the workers, read at each start' },
   execArgv: {
     flags: '--node-arg <argument...>',
     about: "arguments of the workers' node: --node-arg=--trace-gc",
@@ -33,12 +46,10 @@ const flags = {
   logFile: {
     flags: '--log-file <file>',
     about: 'what workers print goes here; SIGUSR1 opens it anew',
-    path: true,
   },
   errorFile: {
     flags: '--error-file <file>',
     about: 'what they print to stderr, if not there too',
-    path: true,
   },
   waitReady: { flags: '--wait-ready', about: 'a worker is ready when it calls ready()' },
   readyTimeout: { flags: '--ready-timeout <time>', about: 'how long that may take', parse: time },
@@ -56,16 +67,24 @@ const flags = {
   maxOldSpaceMb: { flags: '--max-old-space-mb <number>', about: "each worker's heap limit", parse: count },
 };
 
-/** Options of ours, which supervise() does not know, and their checks. @type {Record<string, (value: any) => string | undefined>} */
-const own = {
+/**
+ * Checks of what supervise() does not check: what must be there instead.
+ * @type {Record<string, (value: any) => string | undefined>}
+ */
+const checks = {
   http: (value) =>
     value === false || isPort(value) || isText(value) ? undefined : 'a string HOST:PORT, a port or false',
   control: (value) => (value === false || isText(value) ? undefined : 'a string or false'),
+  schedulingPolicy: (value) =>
+    typeof value === 'number' || POLICIES.includes(value) ? undefined : `one of ${POLICIES.join(', ')}`,
   logFormat: (value) => (LOG_FORMATS.includes(value) ? undefined : `one of ${LOG_FORMATS.join(', ')}`),
   logTime: (value) => (typeof value === 'boolean' ? undefined : 'true or false'),
   logFile: (value) => (isText(value) ? undefined : 'a string'),
   errorFile: (value) => (isText(value) ? undefined : 'a string'),
 };
+
+/** Options of the command's own, which supervise() does not know. */
+const own = ['http', 'control', 'logFormat', 'logTime', 'logFile', 'errorFile'];
 
 /** Other names of options. */
 const aliases = Object.freeze({ workers: 'instances', script: 'exec' });
@@ -121,7 +140,7 @@ function checkConfig(config, file, supervised) {
   if (config === null || typeof config !== 'object' || Array.isArray(config)) {
     throw usageError(`${file}: it must be an object of options, not ${describe(config)}`);
   }
-  const names = [...supervised, ...Object.keys(own), ...Object.keys(aliases)];
+  const names = [...supervised, ...own, ...Object.keys(aliases)];
   /** @type {Record<string, any>} */
   const checked = {};
   for (const [key, value] of Object.entries(config)) {
@@ -133,7 +152,7 @@ function checkConfig(config, file, supervised) {
     if (value === undefined) continue;
     const name = aliases[/** @type {keyof typeof aliases} */ (key)] ?? key;
     if (name in checked) throw usageError(`${file}: "${key}" is said twice, as "${name}" is the same`);
-    const expected = Object.hasOwn(own, name) ? own[name](value) : undefined;
+    const expected = Object.hasOwn(checks, name) ? checks[name](value) : undefined;
     if (expected !== undefined)
       throw usageError(`${file}: "${key}" must be ${expected}, not ${describe(value)}`);
     checked[name] = value;
@@ -158,10 +177,10 @@ function split(options) {
   /** @type {Record<string, any>} */
   const forCommand = {};
   for (const [name, value] of Object.entries(options)) {
-    if (Object.hasOwn(own, name)) forCommand[name] = value;
+    if (own.includes(name)) forCommand[name] = value;
     else forSupervisor[name] = value;
   }
   return { forSupervisor, forCommand };
 }
 
-module.exports = { checkConfig, flags, split };
+module.exports = { checkConfig, flags, policies, split };

@@ -6,7 +6,7 @@
 const { ask } = require('./client');
 const { usageError } = require('./errors');
 const { LineJoiner, labelled } = require('./output');
-const { statusTable } = require('./tables');
+const { many, statusTable } = require('./tables');
 
 /**
  * What all of these commands take.
@@ -31,7 +31,7 @@ async function reload({ control, json }) {
   if (json) printJson(result);
   else
     process.stdout.write(
-      `reloaded: ${count(result.replaced, 'worker')} replaced in ${seconds(result.duration)}\n`,
+      `reloaded: ${many(result.replaced, 'worker')} replaced in ${seconds(result.duration)}\n`,
     );
 }
 
@@ -43,7 +43,7 @@ async function scale(text, { control, json }) {
   }
   const result = await ask(control, { command: 'scale', count: wanted });
   if (json) printJson(result);
-  else process.stdout.write(`scaled: ${count(result.workers.length, 'worker')}\n`);
+  else process.stdout.write(`scaled: ${many(result.workers.length, 'worker')}\n`);
 }
 
 /** @param {Common & { timeout?: string, force?: boolean }} options */
@@ -98,11 +98,6 @@ function number(name, text) {
   if (text === undefined) return undefined;
   if (!/^\d+$/.test(text)) throw usageError(`--${name} takes a number, not "${text}"`);
   return Number(text);
-}
-
-/** @param {number} many @param {string} what */
-function count(many, what) {
-  return `${many} ${what}${many === 1 ? '' : 's'}`;
 }
 
 /** @param {number} milliseconds */

@@ -27,6 +27,11 @@ function duration(milliseconds) {
   return hours < 48 ? `${hours}h${minutes % 60}m` : `${Math.floor(hours / 24)}d${hours % 24}h`;
 }
 
+/** @param {number} number @param {string} what */
+function many(number, what) {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
+}
+
 /**
  * Rows under their headings, numbers to the right.
  * @param {string[]} headings
@@ -50,7 +55,13 @@ function table(headings, rows) {
 /** @param {any} status as `rcluster status --json` prints it */
 function statusTable(status) {
   const { name, pid, state, uptime, restarts, reloads, http, workers } = status;
-  const facts = [`pid ${pid}`, state, `up ${duration(uptime)}`, `${restarts} restarts`, `${reloads} reloads`];
+  const facts = [
+    `pid ${pid}`,
+    state,
+    `up ${duration(uptime)}`,
+    many(restarts, 'restart'),
+    many(reloads, 'reload'),
+  ];
   if (http) facts.push(http);
   const rows = workers.map((/** @type {any} */ worker) => [
     worker.id,
@@ -66,4 +77,4 @@ function statusTable(status) {
   return `${name}: ${facts.join(', ')}\n${table(headings, rows)}`;
 }
 
-module.exports = { duration, size, statusTable, table };
+module.exports = { duration, many, size, statusTable, table };

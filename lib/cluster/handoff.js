@@ -62,6 +62,11 @@ function takeBack(worker) {
   if (handoff !== undefined) engine.clusterTakeBack(handoff.id);
 }
 
+/** The engine's number for a worker that runs. @param {any} worker */
+function numberOf(worker) {
+  return handoffs.get(worker)?.id;
+}
+
 /** The numbers of a worker's load, now or before it ended; none where it cannot tell. @param {any} worker */
 function loadNumbers(worker) {
   const handoff = handoffs.get(worker);
@@ -170,6 +175,7 @@ module.exports = {
   leave,
   listen,
   loadNumbers,
+  numberOf,
   prepare,
   takeBack,
   tune,

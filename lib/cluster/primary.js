@@ -30,6 +30,8 @@ const ours = new WeakSet();
 
 // Behind those that were forked before we were loaded.
 let lastId = Math.max(0, ...Object.keys(cluster.workers).map(Number));
+const { some } = Array.prototype;
+
 let isSetUp = false;
 /** @type {number} */
 let schedulingPolicy;
@@ -73,7 +75,8 @@ function setupPrimary(options) {
 
 /** @param {string[]} execArgv @param {string} prefix */
 function has(execArgv, prefix) {
-  return execArgv.some((arg) => arg.startsWith(prefix));
+  // Whatever the user has set it to is complained of by `fork`, as in Node.
+  return some.call(execArgv, (arg) => arg.startsWith(prefix));
 }
 
 /** @param {object} settings */

@@ -32,6 +32,17 @@ function install() {
     native: { value: false, configurable: true },
     coverage: { value: coverage, configurable: true, writable: true },
   });
+  for (const extras of [replacements.workerExtras, replacements.workerMethods]) {
+    for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(extras))) {
+      Object.defineProperty(cluster.Worker.prototype, name, { ...descriptor, enumerable: false });
+    }
+  }
+  if (cluster.worker) {
+    for (const name of ['sendTo', 'requestTo', 'broadcast']) {
+      const value = refuse(`cluster.worker.${name}()`);
+      Object.defineProperty(cluster.worker, name, { value, configurable: true, writable: true });
+    }
+  }
   return cluster;
 }
 

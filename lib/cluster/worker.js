@@ -34,12 +34,18 @@ const RESOURCE_PAUSE = 20;
  * @property {'tcp' | 'pipe'} kind of its connections
  * @property {NodeJS.Timeout} [roomTimer] runs while the server is full
  * @property {boolean} [isFailing] accepting has failed, and not worked since
+ * @property {number} token
+ * @property {number} [listener] the primary's number for where its connections come from
  */
 
 /** By token. @type {Map<number, Entry>} */
 const entries = new Map();
 /** A server may listen again. @type {WeakMap<object, Counted>} */
 const counted = new WeakMap();
+/** What a server takes hand-offs by, or took them before it was closed. @type {WeakMap<object, Entry>} */
+const entriesByServer = new WeakMap();
+/** @type {((server: any) => void) | undefined} */
+let tellServer;
 let nextToken = 0;
 /** Connections of all these servers, as the primary is told. */
 let openCount = 0;
@@ -67,6 +73,7 @@ function install() {
     /** @type {any} */ options,
     /** @type {any} */ callback,
   ) {
+    tellServer?.(server);
     if (options.addressType === 'udp4' || options.addressType === 'udp6') {
       return getServer.call(this, server, options, callback);
     }
@@ -99,8 +106,15 @@ function endWithPrimary() {
 /** @param {number} token @param {any} server @param {any} handle */
 function register(token, server, handle) {
   /** @type {Entry} */
-  const entry = { server, handle, kind: handle.getsockname ? 'tcp' : 'pipe', counted: countClosing(server) };
+  const entry = {
+    server,
+    handle,
+    kind: handle.getsockname ? 'tcp' : 'pipe',
+    counted: countClosing(server),
+    token,
+  };
   entries.set(token, entry);
+  entriesByServer.set(server, entry);
   const { close } = handle;
   handle.close = function (/** @type {any[]} */ ...args) {
     entries.delete(token);
@@ -169,6 +183,7 @@ function adopt(token, fd, listener) {
     waitForRoom(token, entry);
   } else {
     entry.isFailing = false;
+    entry.listener = listener;
     entry.handle.onconnection(0, handleFromFd(entry.kind, fd));
     count(entry.counted);
   }
@@ -202,4 +217,30 @@ function waitForRoom(token, entry) {
   entry.roomTimer.unref();
 }
 
-module.exports = { install };
+/** Has a function told of each server that listens from now on. @param {(server: any) => void} run */
+function onServer(run) {
+  tellServer = run;
+}
+
+/** Whether a connection can be given to another worker: nothing of it may be in the hands of TLS. @param {any} socket */
+function canMove({ server, encrypted, _handle: handle }) {
+  return !encrypted && handle?.fd >= 0 && entriesByServer.get(server)?.listener !== undefined;
+}
+
+/**
+ * Gives a connection, of which nothing has been read that is not answered, to another worker. Its client does not
+ * notice. Whether it could.
+ * @param {any} socket
+ */
+function move(socket) {
+  if (!canMove(socket)) return false;
+  const { token, listener } = /** @type {Entry} */ (entriesByServer.get(socket.server));
+  const fd = engine.clusterDuplicate(socket._handle.fd);
+  if (fd < 0) return false;
+  // Ends nothing but our use of it: the other descriptor keeps the connection.
+  socket.destroy();
+  engine.handoffRefuse(token, fd, /** @type {number} */ (listener));
+  return true;
+}
+
+module.exports = { canMove, install, move, onServer };

@@ -21,7 +21,7 @@ let inspectPortOffset = 1;
 /** @param {string[]} execArgv */
 function isUsingInspector(execArgv) {
   return (
-    execArgv.some((arg) => INSPECT_ARGUMENT.test(arg)) ||
+    Array.prototype.some.call(execArgv, (arg) => INSPECT_ARGUMENT.test(arg)) ||
     INSPECT_ARGUMENT.test(process.env.NODE_OPTIONS ?? '')
   );
 }

@@ -128,6 +128,9 @@ function validateOptions(options) {
  */
 function fillOptions(given) {
   const options = copyOf(defaults, given);
+  for (const key of /** @type {(keyof typeof defaults)[]} */ (Object.keys(defaults))) {
+    if (options[key] === undefined) options[key] = defaults[key];
+  }
   options.filename = given.filename ? pathOf(given.filename) : null;
   options.taskQueue = given.taskQueue ?? new ArrayTaskQueue();
   const { maxThreads, minThreads } = given;

@@ -37,6 +37,8 @@ class ThreadPool {
   /** A thread failed before it took tasks: others would as well. */
   #failsAtStart = false;
   #isDrainScheduled = false;
+  /** Tasks have waited since `drain` was last said: who waits for that may wait though not all threads were busy. */
+  #hasQueued = false;
   /** Called when no task is left. @type {(() => void)[]} */
   #whenEmpty = [];
   /** @type {Map<string, number>} */
@@ -234,25 +236,19 @@ class ThreadPool {
         }
         handle.onReady?.();
         this.scheduler.advance();
+        this.#scheduleDrain();
         while (this.scheduler.queued > this.#pendingCapacity && this.grow());
         this.#watchIdle(handle);
         break;
-      case WANT_BYTES:
-        if (handle.fill(taskId, completions.tasks.get(taskId))) break;
-      // Not what it was when it was queued: it goes as anything does.
-      // falls through
-      case WANT: {
+      case WANT:
+      case PREFETCH:
+      case WANT_BYTES: {
         const task = completions.tasks.get(taskId);
         try {
-          handle.send(taskId, task);
+          handle.answer(kind, taskId, task);
         } catch (error) {
           if (task) this.fail(task, error);
         }
-        break;
-      }
-      case PREFETCH: {
-        const task = completions.tasks.get(taskId);
-        if (task !== undefined) handle.sendEarly(task);
         break;
       }
       case LEFT:
@@ -485,12 +481,14 @@ class ThreadPool {
     this.#isDrainScheduled = true;
     queueMicrotask(() => {
       this.#isDrainScheduled = false;
-      const { usage } = this.scheduler;
+      const { inFlight, usage } = this.scheduler;
+      if (this.queueSize > 0) this.#hasQueued = true;
       if (usage === this.capacity) {
         this.needsDrain = true;
         this.#owner.emit('needsDrain');
-      } else if (usage < this.capacity && this.needsDrain) {
+      } else if (usage < this.capacity && (this.needsDrain || (this.#hasQueued && inFlight === 0))) {
         this.needsDrain = false;
+        this.#hasQueued = false;
         this.#owner.emit('drain');
       }
     });

@@ -67,13 +67,14 @@ class Logs {
     return {
       stdio: ['ignore', ...fds, 'ipc'],
       started: close,
+      isRead: () => this.#pump.isRead(number),
       tail: () => this.#pump.tail(number).toString(),
     };
   }
 
   /** Prints in the supervisor's own name, to stderr. Never blocks. @param {string} text */
   print(text) {
-    this.#pump.print(STDERR, text);
+    this.#pump.print(STDERR, `${text}\n`);
   }
 
   /** What was printed from number `from` on, as far as it is kept; 0 for all of it. @param {number} from */

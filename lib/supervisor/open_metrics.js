@@ -28,7 +28,7 @@ const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** What there is of each worker: name, type, help, figure. @type {Array<[string, 'counter' | 'gauge', string, (worker: any) => any]>} */
 const ofWorkers = [
-  ['uptime_seconds', 'gauge', 'Time since its process started', (worker) => worker.uptime / 1000],
+  ['uptime_seconds', 'gauge', 'Time since its process started', (worker) => worker.uptime],
   [
     'restarts',
     'counter',
@@ -141,12 +141,7 @@ function families({ supervisor, workers }, { name, droppedLogBytes }) {
       'Output of workers that could not be written',
       one(/** @type {number} */ (droppedLogBytes)),
     ),
-    family(
-      'supervisor_uptime_seconds',
-      'gauge',
-      'Time since the supervisor started',
-      one(supervisor.uptime / 1000),
-    ),
+    family('supervisor_uptime_seconds', 'gauge', 'Time since the supervisor started', one(supervisor.uptime)),
     family(
       'supervisor_cpu_user_seconds',
       'counter',

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::rc::{Rc, Weak};
+use std::time::Instant;
 
 use napi::bindgen_prelude::{BufferSlice, Function, Unknown};
 use napi::{Env, JsString, JsValue};
@@ -16,9 +17,12 @@ use crate::ipc::channel::{Channel, Ending, READ_SIZE, Written};
 use crate::ipc::frame::Framing;
 use crate::ipc::handle::HandleKind;
 use crate::sys::fd;
+use crate::sys::linger::Linger;
 use crate::sys::node::{self, Handle};
 use crate::sys::socket::is_peer_marked;
 use crate::sys::uv::{Poll, Ready};
+
+mod linger;
 
 /// From which size handing memory to JavaScript is cheaper than a copy.
 const HANDED_OVER: usize = 16 * 1024;
@@ -36,6 +40,7 @@ pub(crate) struct Channels {
     next_id: Cell<u32>,
     /// What is read goes through here, on its way to the channel it belongs to.
     buffer: RefCell<Vec<u8>>,
+    lingering: linger::Lingering,
 }
 
 struct Open {
@@ -44,6 +49,7 @@ struct Open {
     channel: RefCell<Channel>,
     is_writing: Cell<bool>,
     is_paused: Cell<bool>,
+    linger: RefCell<Linger>,
 }
 
 impl Open {
@@ -68,6 +74,7 @@ impl Channels {
 
     /// Closes all, before the environment ends.
     pub(super) fn close(&self) {
+        self.lingering.close();
         let open = self.open.take();
         drop(open);
     }
@@ -87,13 +94,13 @@ impl Channels {
                 state.emit(Kind::ChannelInput, id, 0, 0);
             }
             match ending {
-                None => self.serve_ring(state, id),
+                None => self.serve_ring(state, id, true),
                 Some(ending) => {
                     // Written before the other side went.
                     if let Some(open) = self.get(id) {
                         open.is_paused.set(false);
                     }
-                    self.take_from_ring(state, id, ROUNDS_TO_END);
+                    self.take_from_ring(state, id, ROUNDS_TO_END, false);
                     self.end(state, id, ending);
                 }
             }
@@ -116,24 +123,28 @@ impl Channels {
     /// Delivers what is in the ring, and writes what is queued: this side was woken, maybe, because there is room in
     /// the ring again. Whoever reads the socket may take that bell, JavaScript that asks for a descriptor too, so
     /// there is no telling.
-    fn serve_ring(&self, state: &State, id: u32) {
-        self.take_from_ring(state, id, ROUNDS_PER_TURN);
+    fn serve_ring(&self, state: &State, id: u32, may_linger: bool) {
+        self.take_from_ring(state, id, ROUNDS_PER_TURN, may_linger);
         if let Some(open) = self.get(id).filter(|open| !open.is_writing.get()) {
             self.flush(state, id, &open);
         }
     }
 
-    /// Delivers what is in the ring, in so many rounds at most.
-    fn take_from_ring(&self, state: &State, id: u32, rounds: usize) {
-        for _ in 0..rounds {
+    /// Delivers what is in the ring, in so many rounds at most. `may_linger` where the loop comes by before it waits.
+    fn take_from_ring(&self, state: &State, id: u32, rounds: usize, may_linger: bool) {
+        for round in 0..rounds {
             let Some(open) = self.get(id).filter(|open| !open.is_paused.get()) else { return };
             // JavaScript may throw while it reads, and leave the rest of what it took; it goes on from there.
             let received = open.channel.borrow_mut().receive();
             let outcome = match received {
                 Ok(true) => {
+                    if round == 0 {
+                        open.linger.borrow_mut().works(Instant::now());
+                    }
                     state.emit(Kind::ChannelInput, id, 0, 0);
                     continue;
                 }
+                Ok(false) if may_linger && round > 0 && self.stays_awake(id, &open) => return,
                 Ok(false) => open.channel.borrow_mut().sleep(),
                 Err(errno) => Err(errno),
             };
@@ -200,8 +211,15 @@ impl Engine {
         channels.next_id.set((id + 1) & i32::MAX as u32);
         channels.open.borrow_mut().insert(
             id,
-            Rc::new(Open { poll, channel, is_writing: Cell::new(false), is_paused: Cell::new(false) }),
+            Rc::new(Open {
+                poll,
+                channel,
+                is_writing: Cell::new(false),
+                is_paused: Cell::new(false),
+                linger: RefCell::default(),
+            }),
         );
+        channels.prepare_to_linger(&self.state);
         Ok(id as i32)
     }
 
@@ -372,7 +390,7 @@ impl Engine {
     /// Goes on with what a turn of the loop has left.
     #[napi]
     pub fn channel_continue(&self, id: u32) {
-        self.state.channels.serve_ring(&self.state, id);
+        self.state.channels.serve_ring(&self.state, id, false);
     }
 
     fn with_channel(&self, id: u32, act: impl FnOnce(&mut Channel) -> Result<i32, Errno>) -> i32 {

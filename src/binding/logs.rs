@@ -97,6 +97,12 @@ impl LogPump {
         self.0.tail(process).into()
     }
 
+    /// Whether all of that has been read: nobody can print there any more.
+    #[napi]
+    pub fn is_read(&self, process: u32) -> bool {
+        self.0.is_read(process)
+    }
+
     /// How many bytes could not be written.
     #[napi(getter)]
     pub fn dropped(&self) -> f64 {

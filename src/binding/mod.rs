@@ -11,6 +11,7 @@ mod ipc;
 mod logs;
 mod pool;
 mod process;
+mod supervise;
 mod sync;
 
 use std::cell::{Cell, RefCell};
@@ -58,8 +59,18 @@ pub(crate) enum Kind {
     HandoffListed = 13,
     /// (0, 0, 0): in a worker, it is time for `handoffHeap`.
     HandoffHeap = 14,
+    /// (timer, 0, 0): a time of a supervisor's is over.
+    SuperviseDue = 15,
+    /// (worker, 0, 0): it was killed at its deadline.
+    SuperviseKilled = 16,
+    /// (worker, milliseconds, letter of its state): its event loop was stuck for so long, and it was killed.
+    SuperviseHung = 17,
+    /// (worker, `Trouble`, requests or KiB): it has reached a limit.
+    SuperviseOver = 18,
+    /// (group, workers, use in thousandths): it should have so many.
+    SuperviseScale = 19,
     /// (token, negative errno, 0): in a worker, a server cannot accept for lack of a resource.
-    HandoffFailed = 15,
+    HandoffFailed = 20,
 }
 
 type SinkArgs = FnArgs<(u32, u32, i32, i32)>;
@@ -76,6 +87,7 @@ pub(crate) struct State {
     channels: ipc::Channels,
     cluster: cluster::Cluster,
     pools: pool::Pools,
+    supervision: supervise::Supervision,
 }
 
 impl State {
@@ -101,6 +113,7 @@ impl State {
         self.channels.close();
         self.cluster.close();
         self.pools.close(Handle::new(self.env.raw().cast()));
+        self.supervision.close();
     }
 }
 
@@ -132,6 +145,7 @@ impl Engine {
             channels: ipc::Channels::default(),
             cluster: cluster::Cluster::default(),
             pools: pool::Pools::default(),
+            supervision: supervise::Supervision::default(),
         });
         env.add_env_cleanup_hook(Rc::downgrade(&state), |state: Weak<State>| {
             if let Some(state) = state.upgrade() {

@@ -1,10 +1,12 @@
 //! What is known of how busy a worker is: a page of memory shared by the primary and that worker.
 //!
-//! The worker writes the first cache line, from its event loop; the accept thread writes one word of the second.
-//! Each of these words has one writer, so nothing here locks or retries. Further words are for `turns`.
+//! The worker writes the first cache line, from its event loop; the accept thread writes one word of the second;
+//! `Told` is what a supervised worker adds. Each word has one writer, so nothing here locks or retries. The one
+//! exchange is that of a stack: the primary asks, and a thread of the worker answers. Further words are for `turns`.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
@@ -28,6 +30,41 @@ const HEAP: usize = 5;
 const ACCEPTED: usize = 6;
 // The accept thread's line.
 const SENT: usize = 8;
+// The exchange of a stack: how many times the primary has asked, and what the worker has answered.
+const STACK_ASKED: usize = 9;
+const STACK_ANSWERED: usize = 10;
+const STACK_LENGTH: usize = 11;
+// The supervised worker's lines.
+const TOLD: usize = 16;
+/// Numbers that a supervised worker tells of itself, in the order of `lib/supervisor/numbers.js`.
+pub const TOLD_NUMBERS: usize = 24;
+
+/// Where among them the native side writes, and JavaScript does not.
+pub mod told {
+    /// Bytes of V8's heap in use.
+    pub const HEAP_USED: usize = 0;
+    /// Where V8 gives up.
+    pub const HEAP_LIMIT: usize = 2;
+    /// Collections.
+    pub const GC_COUNT: usize = 5;
+    /// Seconds spent in them.
+    pub const GC_TIME: usize = 6;
+    /// Seconds that the loop was late, on average in the last while; then the median, the 99th percentile, the worst.
+    pub const DELAY_MEAN: usize = 7;
+    /// See `DELAY_MEAN`.
+    pub const DELAY_P50: usize = 8;
+    /// See `DELAY_MEAN`.
+    pub const DELAY_P99: usize = 9;
+    /// Requests that have come.
+    pub const REQUESTS: usize = 10;
+    /// See `DELAY_MEAN`.
+    pub const DELAY_MAX: usize = 12;
+    /// How often V8 was about to give up for lack of heap.
+    pub const NEAR_HEAP_LIMIT: usize = 15;
+    /// Those of the native side.
+    pub const NATIVE: [usize; 7] =
+        [GC_COUNT, GC_TIME, DELAY_MEAN, DELAY_P50, DELAY_P99, DELAY_MAX, NEAR_HEAP_LIMIT];
+}
 
 /// Milliseconds on the clock that all processes of the machine share.
 pub fn now() -> u64 {
@@ -118,6 +155,70 @@ impl Load {
         self.word(HEARTBEAT).store(now(), Ordering::Relaxed);
     }
 
+    /// In a supervised worker: what else it tells of itself.
+    pub fn tell(&self, numbers: &[f64]) {
+        for (at, &number) in numbers.iter().take(TOLD_NUMBERS).enumerate() {
+            if !told::NATIVE.contains(&at) {
+                self.note(at, number);
+            }
+        }
+    }
+
+    /// In a supervised worker: one number, of `told`.
+    pub fn note(&self, at: usize, number: f64) {
+        self.word(TOLD + at).store(number.to_bits(), Ordering::Relaxed);
+    }
+
+    /// In a supervised worker: adds to one number.
+    pub fn note_more(&self, at: usize, more: f64) {
+        self.note(at, f64::from_bits(self.get(TOLD + at)) + more);
+    }
+
+    /// What a supervised worker has told last; zeros before.
+    pub fn told(&self) -> [f64; TOLD_NUMBERS] {
+        std::array::from_fn(|at| f64::from_bits(self.get(TOLD + at)))
+    }
+
+    /// In the primary: asks a thread of the worker where its JavaScript is.
+    pub fn ask_stack(&self) {
+        self.add(STACK_ASKED, 1);
+        self.0.wake(STACK_ASKED);
+    }
+
+    /// In a thread of the worker: waits until the primary asks; gives how many times it has. `seen` is the last count.
+    pub fn wait_for_question(&self, seen: u64) -> u64 {
+        loop {
+            let asked = self.get(STACK_ASKED);
+            if asked != seen {
+                return asked;
+            }
+            self.0.wait(STACK_ASKED, seen as u32, None);
+        }
+    }
+
+    /// In the worker: where its JavaScript is, in answer to all questions so far.
+    pub fn answer_stack(&self, stack: &str) {
+        let asked = self.get(STACK_ASKED);
+        let length = self.0.write_text(stack.as_bytes());
+        self.word(STACK_LENGTH).store(length as u64, Ordering::Relaxed);
+        self.word(STACK_ANSWERED).store(asked, Ordering::Release);
+        self.0.wake(STACK_ANSWERED);
+    }
+
+    /// In the primary: waits for the answer to the last question.
+    pub fn wait_for_stack(&self, timeout: Duration) -> Option<String> {
+        let deadline = now() + timeout.as_millis() as u64;
+        loop {
+            let answered = self.word(STACK_ANSWERED).load(Ordering::Acquire);
+            if answered == self.get(STACK_ASKED) {
+                let text = self.0.read_text(self.get(STACK_LENGTH) as usize);
+                return Some(String::from_utf8_lossy(&text).into_owned());
+            }
+            let left = deadline.checked_sub(now()).filter(|&left| left > 0)?;
+            self.0.wait(STACK_ANSWERED, answered as u32, Some(Duration::from_millis(left)));
+        }
+    }
+
     /// In the accept thread: a connection has been put into the socket.
     pub fn sent(&self) {
         self.add(SENT, 1);
@@ -178,6 +279,43 @@ impl Meter {
     }
 }
 
+/// How late an event loop was at each of its last heartbeats.
+#[derive(Debug, Default)]
+pub struct Delays {
+    last: Option<u64>,
+    /// Nanoseconds; the oldest is written over.
+    kept: Vec<u64>,
+    next: usize,
+}
+
+/// As many as are kept: about 25 seconds' worth.
+const KEPT_DELAYS: usize = 256;
+
+impl Delays {
+    /// A heartbeat at this time, in nanoseconds.
+    pub fn beat(&mut self, time: u64) {
+        if let Some(last) = self.last.replace(time) {
+            let late = time.saturating_sub(last).saturating_sub(HEARTBEAT_INTERVAL * 1_000_000);
+            if self.kept.len() < KEPT_DELAYS {
+                self.kept.push(late);
+            } else {
+                self.kept[self.next] = late;
+            }
+            self.next = (self.next + 1) % KEPT_DELAYS;
+        }
+    }
+
+    /// The mean, the median, the 99th percentile and the longest, in seconds.
+    pub fn summary(&self) -> [f64; 4] {
+        let mut sorted = self.kept.clone();
+        sorted.sort_unstable();
+        let Some(&longest) = sorted.last() else { return [0.0; 4] };
+        let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share).round() as usize];
+        let mean = sorted.iter().sum::<u64>() / sorted.len() as u64;
+        [mean, at(0.5), at(0.99), longest].map(|time| time as f64 / 1e9)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,6 +347,47 @@ mod tests {
         assert!(load.at(beat + 1000).is_hung());
         assert_eq!(load.at(beat + 200).utilisation, 300);
         assert_eq!(load.at(beat + 201).utilisation, FULLY_USED);
+    }
+
+    #[test]
+    fn a_worker_is_asked_for_its_stack_and_answers() {
+        let (ours, fd) = Load::create().unwrap();
+        let theirs = Load::open(&fd).unwrap();
+        let answering = std::thread::spawn(move || {
+            let asked = theirs.wait_for_question(0);
+            theirs.answer_stack("at spin (app.js:3:5)");
+            asked
+        });
+        ours.ask_stack();
+        assert_eq!(ours.wait_for_stack(Duration::from_secs(5)).as_deref(), Some("at spin (app.js:3:5)"));
+        assert_eq!(answering.join().unwrap(), 1);
+        ours.ask_stack();
+        assert_eq!(ours.wait_for_stack(Duration::from_millis(5)), None);
+    }
+
+    #[test]
+    fn delays_are_what_a_heartbeat_comes_late_and_the_old_ones_are_forgotten() {
+        let mut delays = Delays::default();
+        assert_eq!(delays.summary(), [0.0; 4]);
+        let mut time = 0;
+        delays.beat(time);
+        for late in [0, 0, 0, 3000] {
+            time += (HEARTBEAT_INTERVAL + late) * 1_000_000;
+            delays.beat(time);
+        }
+        assert_eq!(delays.summary(), [0.75, 0.0, 3.0, 3.0]);
+        for _ in 0..KEPT_DELAYS {
+            time += HEARTBEAT_INTERVAL * 1_000_000;
+            delays.beat(time);
+        }
+        assert_eq!(delays.summary(), [0.0; 4]);
+    }
+
+    #[test]
+    fn what_a_supervised_worker_tells_is_what_is_read() {
+        let (ours, fd) = Load::create().unwrap();
+        Load::open(&fd).unwrap().tell(&[1.5, 2.0]);
+        assert_eq!(ours.told()[..3], [1.5, 2.0, 0.0]);
     }
 
     #[test]

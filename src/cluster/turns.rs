@@ -17,15 +17,15 @@ use super::load::Load;
 pub const SLOTS: usize = 32;
 
 /// The worker: 1 while its event loop sleeps or is about to. Whoever rings puts it back.
-const ASLEEP: usize = 16;
+const ASLEEP: usize = 64;
 /// The worker: how often its event loop has turned.
-const TURNED: usize = 17;
+const TURNED: usize = 65;
 /// The accept thread: 1 while it wants to be told when the worker has gone on.
-const WANTED: usize = 18;
+const WANTED: usize = 72;
 /// The accept thread: the highest slot in use, and one.
-const USED: usize = 19;
+const USED: usize = 73;
 /// One word a slot: turns given, then turns begun and not ended, then how often the worker has written it.
-const FIRST_SLOT: usize = 24;
+const FIRST_SLOT: usize = 80;
 
 const GIVEN: u64 = 1;
 const GIVEN_MASK: u64 = 0xffff;

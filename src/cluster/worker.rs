@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -61,7 +62,7 @@ pub struct Inbox {
     /// What the socket had no room for, in order.
     unsent: VecDeque<(Packet, Option<OwnedFd>)>,
     /// Where the load is told, if this primary wants to know.
-    load: Option<Load>,
+    load: Option<Arc<Load>>,
     /// By which the primary wakes this worker for its turns, if it gives any.
     bell: Option<Wake>,
     /// By slot.
@@ -77,7 +78,8 @@ impl Inbox {
         }
         let socket = take(fd)?;
         fcntl(&socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-        let load = receive_first(&socket, Kind::Load).and_then(|memory| Load::open(&memory).ok());
+        let load =
+            receive_first(&socket, Kind::Load).and_then(|memory| Load::open(&memory).ok().map(Arc::new));
         let bell = receive_first(&socket, Kind::Bell).map(Wake::from_fd);
         Ok(Self { socket, unsent: VecDeque::new(), load, bell, doors: RefCell::default() })
     }
@@ -207,7 +209,7 @@ impl Inbox {
 
     /// Tells the primary that this worker has gone on, if it wanted to know.
     pub fn tell_news(&mut self) {
-        if self.load.as_ref().is_some_and(Load::is_news_wanted) {
+        if self.load.as_ref().is_some_and(|load| load.is_news_wanted()) {
             self.send(Packet { kind: Kind::News, token: 0, listener: 0 }, None);
         }
     }
@@ -235,7 +237,7 @@ impl Inbox {
     }
 
     /// Where the load of this worker is told.
-    pub fn load(&self) -> Option<&Load> {
+    pub fn load(&self) -> Option<&Arc<Load>> {
         self.load.as_ref()
     }
 

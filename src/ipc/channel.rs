@@ -359,6 +359,11 @@ impl Channel {
         Ok(!self.decoder.whole().is_empty())
     }
 
+    /// Whether there is something in the ring, or something wrong with it, for `receive` to say.
+    pub fn has_come(&self) -> bool {
+        self.ring.as_ref().is_some_and(|ring| ring.consumer.available() != Ok(0))
+    }
+
     /// Asks the other side to wake this one when it sends again; false if it has done so already.
     pub fn sleep(&mut self) -> Result<bool, Errno> {
         match &self.ring {

@@ -1,6 +1,6 @@
 //! The thread that moves output.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -57,6 +57,8 @@ enum Command {
 #[derive(Default)]
 struct Shared {
     history: Mutex<History>,
+    /// Processes whose stderr has not been read to its end.
+    open: Mutex<HashSet<u32>>,
     /// Bytes that could not be written.
     dropped: AtomicU64,
     finished: Mutex<bool>,
@@ -103,6 +105,9 @@ impl Pump {
         // Not shared with the writing end, which stays as programs expect it.
         fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         let _ = fcntl(&reader, FcntlArg::F_SETPIPE_SZ(PIPE_SIZE));
+        if stream == Stream::Stderr {
+            lock(&self.shared.open).insert(process);
+        }
         self.command(Command::Open { lines: Lines::new(worker, process, stream), pipe: File::from(reader) });
         Ok(writer)
     }
@@ -132,6 +137,11 @@ impl Pump {
     /// The end of what a process printed to stderr.
     pub fn tail(&self, process: u32) -> Vec<u8> {
         lock(&self.shared.history).tail(process).to_vec()
+    }
+
+    /// Whether all of that has been read: nobody can print there any more.
+    pub fn is_read(&self, process: u32) -> bool {
+        !lock(&self.shared.open).contains(&process)
     }
 
     /// How many bytes could not be written.
@@ -317,6 +327,9 @@ impl Thread {
             Ok(0) | Err(_) => {
                 source.lines.finish(self.layout, now(), &mut target.pending);
                 let _ = self.epoll.delete(&source.pipe);
+                if stream == Stream::Stderr {
+                    lock(&self.shared.open).remove(&source.lines.process());
+                }
                 self.sources.remove(&id);
                 false
             }

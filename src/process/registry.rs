@@ -194,6 +194,11 @@ impl Registry {
         Some(tree::signal(child.pid, child.mark.as_deref(), signal, || child.kill(signal)))
     }
 
+    /// The process id of a child that has not been collected, and the mark of its tree.
+    pub fn identity(&self, id: u32) -> Option<(i32, Option<String>)> {
+        self.children.get(&id).map(|child| (child.pid, child.mark.clone()))
+    }
+
     /// Chooses whether a child keeps the loop alive.
     pub fn set_ref(&mut self, id: u32, on: bool) {
         let Some(child) = self.children.get_mut(&id) else { return };

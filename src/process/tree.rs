@@ -99,6 +99,11 @@ fn current(pid: i32) -> Option<Process> {
     parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// When a process started; `None` once it has gone.
+pub fn started(pid: i32) -> Option<u64> {
+    current(pid).map(|process| process.started)
+}
+
 fn carries(pid: i32, mark: &str) -> bool {
     let wanted = format!("{MARK}={mark}");
     fs::read(format!("/proc/{pid}/environ"))

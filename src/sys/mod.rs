@@ -6,7 +6,10 @@
 pub mod clone;
 pub mod fd;
 mod forced;
+pub mod heap;
+pub mod interrupt;
 pub mod landing;
+pub mod linger;
 pub mod node;
 pub mod orphan;
 pub mod pidfd;

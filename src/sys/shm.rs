@@ -1,10 +1,11 @@
-//! A page of memory that two processes share, as 64-bit words that either may read and write at any time.
+//! Memory that two processes share: 64-bit words that either may read, write and wait on at any time, and a text.
 
 use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -13,11 +14,15 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::stat::fstat;
 use nix::unistd::ftruncate;
 
-/// Words in the page that are used.
-pub const WORDS: usize = 64;
-const LENGTH: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+/// Words that are used.
+pub const WORDS: usize = 128;
+/// Bytes of text.
+pub const TEXT: usize = 12 * 1024;
+/// Where the text begins.
+const TEXT_START: usize = 4096;
+const LENGTH: NonZeroUsize = NonZeroUsize::new(TEXT_START + TEXT).unwrap();
 
-/// One shared page; unmapped when dropped.
+/// The shared memory; unmapped when dropped. What nobody writes to costs no memory.
 #[derive(Debug)]
 pub struct Page(NonNull<c_void>);
 
@@ -27,7 +32,7 @@ unsafe impl Send for Page {}
 unsafe impl Sync for Page {}
 
 impl Page {
-    /// Makes a page of zeros, and the descriptor by which another process opens it.
+    /// Makes it, all zeros, and the descriptor by which another process opens it.
     pub fn create() -> Result<(Self, OwnedFd), Errno> {
         let fd = memfd_create(c"rcluster", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
         ftruncate(&fd, LENGTH.get() as i64)?;
@@ -57,6 +62,47 @@ impl Page {
         // valid AtomicU64, which the other process may change at any time.
         unsafe { self.0.cast().as_ref() }
     }
+
+    fn text(&self) -> &[AtomicU8; TEXT] {
+        // SAFETY: the mapping is `TEXT_START + TEXT` bytes long and lives as long as `self`; any bits are a valid
+        // AtomicU8, which the other process may change at any time.
+        unsafe { self.0.cast::<u8>().add(TEXT_START).cast().as_ref() }
+    }
+
+    /// Writes the text, as much of it as there is room for; how much that was.
+    pub fn write_text(&self, text: &[u8]) -> usize {
+        for (to, &from) in self.text().iter().zip(text) {
+            to.store(from, Ordering::Relaxed);
+        }
+        text.len().min(TEXT)
+    }
+
+    /// Reads so much of the text.
+    pub fn read_text(&self, length: usize) -> Vec<u8> {
+        self.text().iter().take(length).map(|byte| byte.load(Ordering::Relaxed)).collect()
+    }
+
+    /// Waits until somebody calls `wake` for the word, unless its lower half is not `expected`, or has changed, or
+    /// the time is over. May also return for no reason.
+    pub fn wait(&self, word: usize, expected: u32, timeout: Option<Duration>) {
+        let time = timeout.map(|timeout| libc::timespec {
+            tv_sec: timeout.as_secs() as libc::time_t,
+            tv_nsec: timeout.subsec_nanos() as libc::c_long,
+        });
+        let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        // SAFETY: the futex is the lower half of a live word (the kernels this runs on are little-endian), `time` is
+        // null or lives until the call returns.
+        unsafe {
+            let address = self.words()[word].as_ptr();
+            libc::syscall(libc::SYS_futex, address, libc::FUTEX_WAIT, expected, time);
+        }
+    }
+
+    /// Wakes who waits for a word, in either process.
+    pub fn wake(&self, word: usize) {
+        // SAFETY: the futex is a live word; waking reads nothing of it.
+        unsafe { libc::syscall(libc::SYS_futex, self.words()[word].as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
+    }
 }
 
 impl Drop for Page {
@@ -84,6 +130,32 @@ mod tests {
     fn nobody_can_cut_the_page_under_the_other() {
         let (_page, fd) = Page::create().unwrap();
         assert_eq!(ftruncate(&fd, 0), Err(Errno::EPERM));
+    }
+
+    #[test]
+    fn the_text_is_what_there_was_room_for() {
+        let (ours, fd) = Page::create().unwrap();
+        let theirs = Page::open(&fd).unwrap();
+        assert_eq!(theirs.write_text(b"stuck"), 5);
+        assert_eq!(ours.read_text(5), b"stuck");
+        assert_eq!(theirs.write_text(&[b'x'; TEXT + 1]), TEXT);
+        assert_eq!(ours.read_text(TEXT + 1), [b'x'; TEXT]);
+    }
+
+    #[test]
+    fn who_waits_is_woken_by_the_other_side_and_not_held_by_a_word_that_has_changed() {
+        let (ours, fd) = Page::create().unwrap();
+        let theirs = Page::open(&fd).unwrap();
+        let waiter = std::thread::spawn(move || {
+            while theirs.words()[1].load(Relaxed) == 0 {
+                theirs.wait(1, 0, None);
+            }
+        });
+        ours.words()[1].store(1, Relaxed);
+        ours.wake(1);
+        waiter.join().unwrap();
+        ours.wait(1, 0, None);
+        ours.wait(1, 1, Some(Duration::from_millis(1)));
     }
 
     #[test]

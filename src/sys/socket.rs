@@ -26,6 +26,8 @@ pub fn is_peer_marked(channel: BorrowedFd<'_>) -> bool {
 
 /// Takes one connection off a listening socket: non-blocking and close-on-exec.
 pub fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    #[cfg(test)]
+    faults::strike(listener.as_raw_fd())?;
     // SAFETY: `listener` is open; null pointers say that the peer's address is not wanted.
     let result = unsafe {
         libc::accept4(
@@ -100,4 +102,31 @@ pub fn set_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> 
 pub fn listen(socket: BorrowedFd<'_>, backlog: i32) -> Result<(), Errno> {
     // SAFETY: listen takes numbers only.
     Errno::result(unsafe { libc::listen(socket.as_raw_fd(), backlog) }).map(drop)
+}
+
+/// Errors of `accept` that a test cannot bring about.
+#[cfg(test)]
+pub mod faults {
+    use std::collections::HashMap;
+    use std::os::fd::RawFd;
+    use std::sync::Mutex;
+
+    use nix::errno::Errno;
+
+    static FAULTS: Mutex<Option<HashMap<RawFd, Vec<Errno>>>> = Mutex::new(None);
+
+    /// Has the next calls for `listener` fail so, the last first.
+    pub fn prepare(listener: RawFd, errors: Vec<Errno>) {
+        FAULTS.lock().unwrap().get_or_insert_default().insert(listener, errors);
+    }
+
+    /// How many are left.
+    pub fn left(listener: RawFd) -> usize {
+        FAULTS.lock().unwrap().as_ref().and_then(|faults| faults.get(&listener)).map_or(0, Vec::len)
+    }
+
+    pub(super) fn strike(listener: RawFd) -> Result<(), Errno> {
+        let mut faults = FAULTS.lock().unwrap();
+        faults.as_mut().and_then(|faults| faults.get_mut(&listener)?.pop()).map_or(Ok(()), Err)
+    }
 }

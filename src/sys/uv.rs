@@ -1,7 +1,7 @@
 //! Watching descriptors on Node's own event loop, through the libuv that the `node` program exports.
 //!
 //! One `Poll` a descriptor; its callback runs on the loop's thread, in the poll phase. `Check` runs once a
-//! turn, after all input of that turn, `Timer` at intervals. None may be used from another thread or after the loop has ended.
+//! turn, after all input of that turn, `Prepare` before it, `Timer` at intervals. None may be used from another thread or after the loop has ended.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ffi::{c_int, c_void};
@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::symbols::symbols;
 
@@ -37,6 +38,9 @@ symbols! {
     check_stop = c"uv_check_stop": unsafe extern "C" fn(*mut c_void) -> c_int;
     prepare_init = c"uv_prepare_init": unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int;
     prepare_start = c"uv_prepare_start": unsafe extern "C" fn(*mut c_void, HandleCallback) -> c_int;
+    prepare_stop = c"uv_prepare_stop": unsafe extern "C" fn(*mut c_void) -> c_int;
+    backend_fd = c"uv_backend_fd": unsafe extern "C" fn(*mut c_void) -> c_int;
+    backend_timeout = c"uv_backend_timeout": unsafe extern "C" fn(*mut c_void) -> c_int;
     timer_init = c"uv_timer_init": unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int;
     timer_start = c"uv_timer_start": unsafe extern "C" fn(*mut c_void, HandleCallback, u64, u64) -> c_int;
     idle_time = c"uv_metrics_idle_time": unsafe extern "C" fn(*mut c_void) -> u64;
@@ -65,6 +69,23 @@ impl Loop {
     pub fn times(self) -> (u64, u64) {
         // SAFETY: the loop is this thread's, and running.
         uv().map_or((0, 0), |uv| unsafe { ((uv.time)(), (uv.idle_time)(self.0)) })
+    }
+
+    /// Whether the loop would sleep if it polled now. May be false where it would, never true where it would not.
+    pub fn would_wait(self) -> bool {
+        // SAFETY: the loop is this thread's, and running.
+        uv().is_ok_and(|uv| unsafe { (uv.backend_timeout)(self.0) } != 0)
+    }
+
+    /// Whether there is input for the loop.
+    pub fn has_input(self) -> bool {
+        let Ok(uv) = uv() else { return true };
+        // SAFETY: the loop is this thread's, and running.
+        let backend = unsafe { (uv.backend_fd)(self.0) };
+        // SAFETY: the loop's descriptor stays open as long as the loop runs, which it does during this call.
+        let backend = unsafe { BorrowedFd::borrow_raw(backend) };
+        let mut polled = [PollFd::new(backend, PollFlags::POLLIN)];
+        poll(&mut polled, PollTimeout::ZERO) != Ok(0)
     }
 }
 
@@ -239,20 +260,35 @@ impl Check {
     }
 }
 
-/// Runs its callback in each turn of the loop, before it waits for input. Never keeps the loop alive.
-pub struct Prepare(#[expect(dead_code, reason = "held so that it runs")] Handle);
+/// Runs its callback once in each turn of the loop in which it is started, just before the loop waits for input.
+/// Never keeps the loop alive.
+pub struct Prepare(Handle);
 
 impl Prepare {
-    /// Runs the callback from now on.
-    pub fn start(uv_loop: Loop, callback: impl Fn() + 'static) -> Result<Self, Errno> {
+    /// Prepares the callback; it does not run before `start`.
+    pub fn new(uv_loop: Loop, callback: impl Fn() + 'static) -> Result<Self, Errno> {
         let handle = Handle::new(UV_PREPARE, Rc::new(move |_| callback()), |uv, raw| {
             // SAFETY: `raw` has the size of a uv_prepare_t; the loop is this thread's, and running.
             unsafe { (uv.prepare_init)(uv_loop.0, raw) }
         })?;
         handle.set_ref(false);
-        // SAFETY: the handle is initialised and not closing.
-        unsafe { (uv()?.prepare_start)(handle.as_ptr(), on_turn) };
         Ok(Self(handle))
+    }
+
+    /// Runs the callback from this turn on, until `stop`.
+    pub fn start(&self) {
+        if let Ok(uv) = uv() {
+            // SAFETY: the handle is initialised and not closing; starting twice does nothing.
+            unsafe { (uv.prepare_start)(self.0.as_ptr(), on_turn) };
+        }
+    }
+
+    /// Stops running the callback.
+    pub fn stop(&self) {
+        if let Ok(uv) = uv() {
+            // SAFETY: the handle is initialised and not closing.
+            unsafe { (uv.prepare_stop)(self.0.as_ptr()) };
+        }
     }
 }
 

@@ -11,7 +11,18 @@ const bindingFile = require('../../binding_file');
 const { engine } = require('../../native');
 const { bytesOf, typeOfBig } = require('../bytes');
 const { encode, encoded, isWide, post } = require('../codec');
-const { EXCLUSIVE, JSON_TEXT, CLONE, COLUMNS, EMPTY, PORT, SENT, TEXT } = require('../protocol');
+const {
+  EXCLUSIVE,
+  JSON_TEXT,
+  CLONE,
+  COLUMNS,
+  EMPTY,
+  PORT,
+  PREFETCH,
+  SENT,
+  TEXT,
+  WANT,
+} = require('../protocol');
 
 const ENTRY = path.join(__dirname, '..', 'entry', 'thread.js');
 
@@ -110,26 +121,21 @@ class ThreadHandle {
   }
 
   /**
-   * Copies a task to where the thread wants its bytes. False where there are not so many, or none any more.
+   * Gives the thread the value of a task that it has asked for. Throws what makes that impossible.
+   * @param {number} request what it has said
    * @param {number} taskId
-   * @param {InstanceType<typeof import('../task').Task> | undefined} task
+   * @param {InstanceType<typeof import('../task').Task> | undefined} task `undefined`: it has ended otherwise
    */
-  fill(taskId, task) {
-    return (
-      task !== undefined &&
-      typeOfBig(task.value) >= 0 &&
-      engine.poolFill(this.poolId, this.number, taskId, bytesOf(task.value))
-    );
-  }
-
-  /**
-   * Sends a task that the thread has asked for. @param {InstanceType<typeof import('../task').Task> | undefined} task
-   * @param {number} taskId
-   */
-  send(taskId, task) {
+  answer(request, taskId, task) {
     try {
-      if (task === undefined) this.port.postMessage([taskId]);
-      else post(this.port, taskId, task.release(), task.transferList);
+      if (task === undefined) {
+        if (request !== PREFETCH) this.port.postMessage([taskId]);
+      } else if (request === WANT) {
+        post(this.port, taskId, task.release(), task.transferList);
+      } else if (request === PREFETCH || !this.#fill(taskId, task.value)) {
+        // Another thread may yet take the task and ask as well: the value stays.
+        post(this.port, taskId, task.value, task.transferList, true);
+      }
     } catch (error) {
       this.port.postMessage([taskId]);
       throw error;
@@ -138,15 +144,13 @@ class ThreadHandle {
     }
   }
 
-  /** Sends a task that the thread is likely to ask for. @param {InstanceType<typeof import('../task').Task>} task */
-  sendEarly(task) {
-    try {
-      post(this.port, task.taskId, task.value, task.transferList, true);
-    } catch {
-      // What cannot be cloned is dealt with when it is the task's turn.
-      this.port.postMessage([task.taskId]);
-    }
-    engine.poolWake(this.poolId, this.number);
+  /**
+   * Copies a value to where the thread wants its bytes. False where that is not what the thread was promised.
+   * @param {number} taskId
+   * @param {any} value
+   */
+  #fill(taskId, value) {
+    return typeOfBig(value) >= 0 && engine.poolFill(this.poolId, this.number, taskId, bytesOf(value));
   }
 
   /** Ends it. @returns {number[]} the tasks it had begun */

@@ -104,6 +104,12 @@ impl Engine {
         }
     }
 
+    /// The memory that a worker shares with this process.
+    pub(in crate::binding) fn load_of(&self, worker: u32) -> Option<Arc<Load>> {
+        let side = self.state.cluster.primary.borrow().clone()?;
+        side.workers.borrow().get(&worker).cloned()
+    }
+
     /// Binds, listens, and has the accept thread accept and share out by `policy`: `code` is the listener's
     /// number. `sticky_by` says where a client's address is, `sticky_timeout` how many milliseconds it is waited for.
     #[napi]

@@ -3,12 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, IntoRawFd, RawFd};
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 
 use napi_derive::napi;
 use nix::errno::Errno;
 
 use super::{Engine, Kind, State};
-use crate::cluster::load::{HEARTBEAT_INTERVAL, Meter};
+use crate::cluster::load::{Delays, HEARTBEAT_INTERVAL, Load, Meter, told};
 use crate::cluster::packet::{Kind as Letter, Packet};
 use crate::cluster::worker::{Accepted, Inbox, Received};
 use crate::sys::fd::take;
@@ -35,7 +36,8 @@ impl OnTurns {
         bell.watch(true, false)?;
         bell.set_ref(false);
         let weak = Rc::downgrade(state);
-        let before_sleep = Prepare::start(state.uv_loop, move || before_sleep(&weak))?;
+        let before_sleep = Prepare::new(state.uv_loop, move || before_sleep(&weak))?;
+        before_sleep.start();
         let weak = Rc::downgrade(state);
         let after_input = Check::new(state.uv_loop, move || take_turns(&weak))?;
         after_input.start();
@@ -51,6 +53,7 @@ pub(super) struct WorkerSide {
     turns: RefCell<Option<OnTurns>>,
     inbox: RefCell<Inbox>,
     meter: RefCell<Meter>,
+    delays: RefCell<Delays>,
     /// Connections of its servers that are open.
     open: Cell<u32>,
     heartbeats: Cell<u32>,
@@ -73,9 +76,19 @@ impl WorkerSide {
             turns: RefCell::default(),
             inbox: RefCell::new(inbox),
             meter: RefCell::default(),
+            delays: RefCell::default(),
             open: Cell::default(),
             heartbeats: Cell::default(),
         }))
+    }
+
+    fn tell_delays(&self) {
+        let places = [told::DELAY_MEAN, told::DELAY_P50, told::DELAY_P99, told::DELAY_MAX];
+        if let Some(load) = self.inbox.borrow().load() {
+            for (at, delay) in places.into_iter().zip(self.delays.borrow().summary()) {
+                load.note(at, delay);
+            }
+        }
     }
 
     /// Watches for room in the socket while something waits for it.
@@ -90,6 +103,7 @@ fn on_heartbeat(state: &Weak<State>) {
     if let Some(side) = side {
         let (time, waited) = state.uv_loop.times();
         let utilisation = side.meter.borrow_mut().measure(time, waited);
+        side.delays.borrow_mut().beat(time);
         if let Some(load) = side.inbox.borrow().load() {
             load.set_open(side.open.get());
             load.beat(utilisation);
@@ -97,6 +111,7 @@ fn on_heartbeat(state: &Weak<State>) {
         let heartbeats = side.heartbeats.get().wrapping_add(1);
         side.heartbeats.set(heartbeats);
         if heartbeats % HEARTBEATS_PER_HEAP == 0 {
+            side.tell_delays();
             state.emit(Kind::HandoffHeap, 0, 0, 0);
         }
     }
@@ -210,6 +225,19 @@ impl Engine {
                 0
             }
             Err(errno) => -(errno as i32),
+        }
+    }
+
+    /// In a worker: the memory that it shares with its primary.
+    pub(in crate::binding) fn own_load(&self) -> Option<Arc<Load>> {
+        let side = self.state.cluster.worker.borrow().clone()?;
+        side.inbox.borrow().load().cloned()
+    }
+
+    /// In a worker: runs `call` on that memory, if there is any.
+    pub(in crate::binding) fn with_load(&self, call: impl FnOnce(&Load)) {
+        if let Some(load) = self.own_load() {
+            call(&load);
         }
     }
 

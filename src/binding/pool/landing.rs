@@ -74,15 +74,19 @@ impl Engine {
         }
     }
 
-    /// Copies the bytes of a task where its thread wants them. False where it does not, or not so many.
+    /// Copies the bytes of a task where its thread wants them. False where they are more or fewer; true where it does
+    /// not want them any more.
     #[napi]
     pub fn pool_fill(&self, pool: u32, thread: u32, task: u32, bytes: Uint8ArraySlice<'_>) -> bool {
         let Some(pool) = self.state.pools.get(pool) else { return false };
-        let is_filled = pool.wanted(thread, task).is_some_and(|landing| landing.fill(&bytes));
-        if is_filled {
-            pool.wake(thread);
-        }
-        is_filled
+        pool.wanted(thread, task).is_none_or(|landing| {
+            let fits = landing.length() == bytes.len();
+            if fits {
+                // Refused where the thread has just given it up.
+                landing.fill(&bytes);
+            }
+            fits
+        })
     }
 
     /// In a thread: how many bytes a task has whose owner still has them.

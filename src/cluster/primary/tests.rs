@@ -9,6 +9,7 @@ use super::*;
 use crate::cluster::listener::{Endpoint, Host, Options, listen_on};
 use crate::cluster::worker::{Inbox, Received};
 use crate::sys::fd::duplicate;
+use crate::sys::socket::faults;
 
 const TOKEN: u32 = 7;
 
@@ -452,4 +453,43 @@ fn what_is_taken_back_from_a_worker_that_lives_are_connections_only() {
     });
     names.sort_unstable();
     assert_eq!(names, [0, 1, 2, 3]);
+}
+
+/// What is told of failing accepts, so far.
+fn failures(stage: &Stage) -> Vec<Errno> {
+    std::iter::from_fn(|| stage.primary.next_event())
+        .filter_map(|event| match event {
+            Event::AcceptFailed { errno, .. } => Some(errno),
+            Event::Connection { .. } => None,
+        })
+        .collect()
+}
+
+#[test]
+fn accepts_that_fail_for_want_of_something_are_tried_again_and_told_once() {
+    for errno in [Errno::ENFILE, Errno::EMFILE, Errno::ENOBUFS, Errno::ENOMEM] {
+        let stage = Stage::new(1);
+        faults::prepare(stage.listening.number, vec![errno; 5]);
+        let begin = Instant::now();
+        let _client = stage.connect(1);
+        assert_eq!(stage.take(0, 1), [1]);
+        // A pause between any two.
+        assert!(begin.elapsed() >= Duration::from_millis(5 * 15), "{errno}");
+        assert_eq!(failures(&stage), [errno]);
+        // It worked meanwhile, so it is news.
+        faults::prepare(stage.listening.number, vec![errno]);
+        let _client = stage.connect(2);
+        assert_eq!(stage.take(0, 1), [2]);
+        assert_eq!(failures(&stage), [errno]);
+    }
+}
+
+#[test]
+fn a_connection_that_has_gone_costs_the_others_nothing() {
+    let stage = Stage::new(2);
+    let errors = vec![Errno::ECONNABORTED, Errno::EPROTO, Errno::EPERM, Errno::EINTR, Errno::ENETDOWN];
+    faults::prepare(stage.listening.number, errors);
+    let _clients: Vec<_> = (0..4).map(|name| stage.connect(name)).collect();
+    assert_eq!((stage.take(0, 2), stage.take(1, 2)), (vec![0, 2], vec![1, 3]));
+    assert_eq!((failures(&stage), faults::left(stage.listening.number)), (vec![], 0));
 }

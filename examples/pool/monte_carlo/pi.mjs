@@ -1,6 +1,6 @@
 // Estimates pi on all processors, with a progress bar, and shows what the pool does meanwhile.
 //
-//   node examples/pool/monte_carlo.mjs [points]
+//   node pi.mjs [points]
 
 import { fileURLToPath } from 'node:url';
 
@@ -10,7 +10,7 @@ const total = Number(process.argv[2] ?? 400_000_000);
 const CHUNK = 2_000_000;
 const WIDTH = 40;
 
-const pool = new Pool({ filename: fileURLToPath(new URL('monte_carlo_task.cjs', import.meta.url)) });
+const pool = new Pool({ filename: fileURLToPath(new URL('worker.cjs', import.meta.url)) });
 const chunks = Math.ceil(total / CHUNK);
 let done = 0;
 let inside = 0;

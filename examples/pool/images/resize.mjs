@@ -1,6 +1,6 @@
 // Resizes images in threads with pngjs, a PNG library in plain JavaScript. Pixels are moved, not copied.
 //
-//   node examples/pool/resize.mjs [how many]
+//   node resize.mjs [how many]
 
 import { fileURLToPath } from 'node:url';
 
@@ -18,7 +18,7 @@ function picture(side, shift) {
   return new Uint8Array(PNG.sync.write(png));
 }
 
-const pool = new Pool({ filename: fileURLToPath(new URL('resize_task.cjs', import.meta.url)) });
+const pool = new Pool({ filename: fileURLToPath(new URL('worker.cjs', import.meta.url)) });
 const startedAt = performance.now();
 const thumbnails = await Promise.all(
   Array.from({ length: count }, async (_, i) => {

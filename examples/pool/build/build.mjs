@@ -1,6 +1,6 @@
 // A build step: minifies and hashes the files of a folder in threads, as a bundler's plugin would with tinypool.
 //
-//   node examples/pool/build.mjs [folder]
+//   node build.mjs [folder]
 
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -8,12 +8,12 @@ import { fileURLToPath } from 'node:url';
 
 import { Pool } from 'rcluster/pool';
 
-const folder = process.argv[2] ?? fileURLToPath(new URL('../../lib', import.meta.url));
+const folder = process.argv[2] ?? fileURLToPath(new URL('.', import.meta.url));
 const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-  .filter((name) => name.endsWith('.js'))
+  .filter((name) => /\.[cm]?js$/.test(name) && !name.includes('node_modules'))
   .map((name) => path.join(folder, name));
 
-const pool = new Pool({ filename: fileURLToPath(new URL('build_task.mjs', import.meta.url)) });
+const pool = new Pool({ filename: fileURLToPath(new URL('worker.mjs', import.meta.url)) });
 const startedAt = performance.now();
 const results = await pool.map(files, { concurrency: 16 });
 const elapsed = performance.now() - startedAt;

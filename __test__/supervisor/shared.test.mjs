@@ -1,0 +1,110 @@
+// What workers share, and how many there are.
+
+import { once } from 'node:events';
+
+import { afterEach, expect, test } from 'vitest';
+
+import { pids, started, stopAll } from '../helpers/supervisor.mjs';
+import { sleep, waitFor } from '../helpers/wait.mjs';
+
+afterEach(stopAll);
+
+test('a value that one worker sets is what the others and the primary get', async () => {
+  const { sup, get } = await started();
+  await get('/set?key=colour&value=blue');
+  for (let turn = 0; turn < 4; turn++) expect((await get('/get?key=colour')).value).toBe('blue');
+  expect(sup.store.get('colour')).toBe('blue');
+  sup.store.set('brief', 1, { ttl: 50 });
+  await waitFor(() => !sup.store.has('brief'));
+});
+
+test('a lock has one holder, and is free again when that has ended', async () => {
+  const { sup, get } = await started();
+  const first = await get('/lock?name=job');
+  expect(first.token).toBeGreaterThan(0);
+  for (let turn = 0; turn < 3; turn++) expect((await get('/lock?name=job')).token).toBeUndefined();
+  const waiting = get('/lock?name=job&wait').catch(() => undefined);
+  await sleep(100);
+  const before = pids(sup);
+  for (const pid of before) process.kill(pid, 'SIGKILL');
+  await waiting;
+  await waitFor(() => pids(sup).length === 2 && !pids(sup).some((pid) => before.includes(pid)));
+  expect((await get('/lock?name=job')).token).toBeGreaterThan(first.token);
+});
+
+test('a lock that is not renewed is lost after its lease', async () => {
+  const { get } = await started({ instances: 1 });
+  const { token } = await get('/lock?name=brief&lease=200&once');
+  expect((await get('/lock?name=brief')).token).toBeUndefined();
+  const next = await get('/lock?name=brief&wait');
+  expect(next.token).toBe(token + 1);
+});
+
+test('one worker leads, and another when that has ended', async () => {
+  const { sup, get } = await started();
+  const { id: first, pid } = sup.workers.find(({ leader }) => leader);
+  expect(sup.leader).toBe(first);
+  const second = 3 - first;
+  const elected = once(sup, 'leader');
+  process.kill(pid, 'SIGKILL');
+  await elected;
+  await waitFor(() => pids(sup).length === 2 && !pids(sup).includes(pid));
+  expect(sup.workers.filter(({ leader }) => leader)).toHaveLength(1);
+  expect(sup.leader).toBe(second);
+  const seen = new Map();
+  await waitFor(async () => {
+    const answer = await get('/');
+    seen.set(answer.place, answer.isLeader);
+    return seen.size === 2;
+  });
+  expect(Object.fromEntries(seen)).toEqual({ [first]: false, [second]: true });
+});
+
+test('there are as many workers as are asked for', async () => {
+  const { sup, get } = await started({ instances: 1 });
+  const [first] = pids(sup);
+  expect(await sup.scale(3)).toBe(3);
+  expect(pids(sup)).toHaveLength(3);
+  expect(await sup.scale(1)).toBe(1);
+  expect(pids(sup)).toEqual([first]);
+  expect((await get('/')).status).toBe(200);
+  await expect(sup.scale(0)).rejects.toMatchObject({ code: 'ERR_OUT_OF_RANGE' });
+  expect(sup.workers).toHaveLength(1);
+});
+
+test('a rule starts workers while those that run are busy, and ends them again', async () => {
+  const scale = { min: 1, max: 2, target: 0.2, upAfter: 300, downAfter: 500 };
+  const { sup, get } = await started({ instances: 1, scale });
+  const load = { isOver: false };
+  const clients = Array.from({ length: 12 }, async () => {
+    while (!load.isOver) await get('/');
+  });
+  const [{ from, to, by, utilization }] = await once(sup, 'scale');
+  expect({ from, to, by }).toEqual({ from: 1, to: 2, by: 'rule' });
+  expect(utilization).toBeGreaterThan(0.2);
+  await waitFor(() => pids(sup).length === 2);
+  load.isOver = true;
+  await Promise.all(clients);
+  expect((await once(sup, 'scale'))[0]).toMatchObject({ from: 2, to: 1, by: 'rule' });
+}, 30_000);
+
+test('numbers of all workers, and their sums, which do not go back when a worker ends', async () => {
+  const { sup, get } = await started();
+  for (let turn = 0; turn < 10; turn++) await get('/');
+  await waitFor(() => sup.metrics().total.requests.total >= 10);
+  const before = sup.metrics({ pss: true });
+  for (const worker of before.workers) {
+    expect(worker.rss).toBeGreaterThan(2 ** 24);
+    expect(worker.pss).toBeLessThanOrEqual(worker.rss);
+    expect(worker.heap.used).toBeGreaterThan(2 ** 20);
+    expect(worker.heap.limit).toBeGreaterThan(worker.heap.used);
+    expect(worker.cpu.user + worker.cpu.system).toBeGreaterThan(0);
+  }
+  expect(before.total.connections.total).toBe(10);
+  expect(before.supervisor.workers.ready).toBe(2);
+  await sup.reload();
+  const after = sup.metrics();
+  expect(after.total.requests.total).toBeGreaterThanOrEqual(10);
+  expect(after.total.connections.total).toBeGreaterThanOrEqual(10);
+  expect(after.total.cpu.user).toBeGreaterThanOrEqual(before.total.cpu.user);
+});

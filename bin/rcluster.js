@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+'use strict';
+// @ts-check
+
+require('../lib/cli').main();
