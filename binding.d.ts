@@ -97,6 +97,11 @@ export declare class Engine {
   channelWriteFrame(id: number, frame: Buffer, fd: number): number
   /** Writes `count` messages, which end at `length` of `bytes`, as `channelWriteLine` does. */
   channelWriteMany(id: number, bytes: Buffer, length: number, count: number): number
+  /**
+   * Writes one message of a ring that consists of several parts, each padded to 8 bytes, as `channelWriteLine`
+   * does.
+   */
+  channelWriteParts(id: number, head: Buffer, blocks: Array<Buffer>): number
   /** Whether the other end of an inherited channel, a descriptor of the caller's, is one of ours. */
   channelPeerIsOurs(fd: number): boolean
   /** Duplicates a descriptor of the caller's; returns the new one, or a negative errno. */
@@ -142,8 +147,13 @@ export declare class Engine {
   channelIsPartial(id: number): boolean
   /** Takes the lines that have arrived, each with its newline. */
   channelTakeLines(id: number): string | null
-  /** Takes the frames that have arrived, each with its length. */
-  channelTakeFrames(id: number): Buffer | null
+  /**
+   * Takes the frames that have arrived, each with its length. Many bytes are not returned: `take` is called with
+   * them.
+   */
+  channelTakeFrames(id: number, take: (frames: Buffer) => void): Buffer | null
+  /** Takes the parcel that has arrived, if there is one: calls `take` with its skeleton and its strings. */
+  channelTakeParcel(id: number, take: (skeleton: string, ...strings: string[]) => void): void
   /** Takes the oldest handle received that no message has claimed, if it is of a kind that Node knows. */
   channelTakeHandle(id: number): ReceivedHandle | null
   /** Chooses whether a channel keeps the event loop alive. */

@@ -4,13 +4,14 @@
 // Puts rcluster behind Node's built-in child_process and cluster, in place, for `--require`, `--import` and
 // NODE_OPTIONS: whoever has required them already, or imports them later, gets ours.
 
-const { syncBuiltinESMExports } = require('node:module');
-
 const { isExpected } = require('./lib/platform');
+
+// What node:module gives, without the time it takes to load that.
+const Module = /** @type {typeof import('node:module')} */ (/** @type {unknown} */ (module.constructor));
 
 if (isExpected) {
   const { installChildProcess, installCluster } = require('./lib/start');
   installChildProcess();
   installCluster();
-  syncBuiltinESMExports();
+  Module.syncBuiltinESMExports();
 }

@@ -17,7 +17,7 @@ const { methodDescriptor, nodeMajor } = require('./untampered');
 const cluster = require('node:cluster');
 
 const { apply } = Reflect;
-const { assign, defineProperties, getOwnPropertyDescriptor, keys } = Object;
+const { assign, defineProperties, defineProperty, getOwnPropertyDescriptor, keys } = Object;
 const { prototype: childPrototype } = /** @type {any} */ (nodeChildProcess.ChildProcess);
 const { prototype: workerPrototype } = cluster.Worker;
 
@@ -52,11 +52,13 @@ function openReserve() {
  * @returns {any}
  */
 function lazyFunction(load, name, length, shownName = name) {
-  /** @this {any} @param {any[]} args */
-  const lazy = function (...args) {
-    return apply(load()[name], this, args);
+  const { [shownName]: lazy } = {
+    /** @this {any} @param {any[]} args */
+    [shownName]: function (...args) {
+      return apply(load()[name], this, args);
+    },
   };
-  return defineProperties(lazy, { name: { value: shownName }, length: { value: length } });
+  return length === 0 ? lazy : defineProperty(lazy, 'length', { value: length });
 }
 
 /**

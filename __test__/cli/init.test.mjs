@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { afterEach, describe, expect, test } from 'vitest';
 
 import { APP, endCommands, startApp } from '../helpers/command.mjs';
+import { childrenOf } from '../helpers/process_state.mjs';
 import { waitFor } from '../helpers/wait.mjs';
 
 afterEach(endCommands);
@@ -74,8 +75,8 @@ describe.skipIf(!canUnshare)(
 
     test('signals do what they do elsewhere, and others go to the workers', { timeout: 30_000 }, async () => {
       const app = await startApp(['-w', '1'], { files: { 'app.js': WATCHING }, wrapper });
-      const { stdout } = spawnSync('ps', ['-o', 'pid=', '--ppid', String(app.command.pid)]);
-      const pid = Number(String(stdout));
+      // The command's own number, as it is seen from outside.
+      const [{ pid }] = childrenOf(app.command.pid);
       process.kill(pid, 'SIGUSR2');
       await waitFor(() => app.command.stdout.includes('1 | heard\n'));
       process.kill(pid, 'SIGHUP');

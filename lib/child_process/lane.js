@@ -30,6 +30,8 @@ const MOST_PER_UNIT = 3;
 class Lane {
   takesText = true;
 
+  largeExpected = 0;
+
   /**
    * @param {number} id of the channel
    * @returns {Lane | undefined} where there is one

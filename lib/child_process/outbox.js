@@ -29,7 +29,7 @@ const holding = new SafeSet();
 let isExitWatched = false;
 
 class Outbox {
-  takesText = false;
+  largeExpected = 0;
 
   /** @param {InstanceType<typeof import('./wire').Wire>} wire */
   constructor(wire) {
@@ -42,6 +42,11 @@ class Outbox {
     this.queuedBefore = 0;
     /** Messages written one by one, in this tick and maybe before. */
     this.writtenAlone = 0;
+  }
+
+  /** Where the ring is full, as to the lane. */
+  get takesText() {
+    return this.wire.isByRing;
   }
 
   /** Writes a message and a newline. @param {string} line */

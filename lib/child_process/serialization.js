@@ -9,10 +9,12 @@ const v8 = require('node:v8');
 const { codedError } = require('../errors');
 const { engine } = require('../native');
 const { NOT_TAKEN } = require('./outbox');
+const { LARGE, MARK, openStrings, padded, writeBlocks, writeStrings } = require('./parcels');
 const { isPlain } = require('./plain');
-const { stringIndexOf, stringReplaceAll, stringSlice } = require('../untampered');
+const { arrayPush, stringIndexOf, stringReplaceAll, stringSlice } = require('../untampered');
 
 const { parse, stringify } = JSON;
+const { getPrototypeOf } = Object;
 
 /** Bytes of a frame's length. */
 const HEADER = 4;
@@ -21,11 +23,30 @@ const header = Buffer.alloc(HEADER);
 /** Before a host object: a view of an ArrayBuffer, or a plain copy of something else. */
 const VIEW_TAG = 0;
 const COPY_TAG = 1;
+/** A Buffer, or Uint8Array, beside the frame. */
+const BESIDE_TAG = 2;
+
+/** How many messages are looked at for large strings after one that has some. */
+const LOOKED_AT = 16;
 
 /** Node's structured clone for messages: what cannot be cloned but has properties goes as a copy of these. */
 class Serializer extends /** @type {any} */ (v8.DefaultSerializer) {
+  /** What goes beside the frame, where that may be. @type {Buffer[] | undefined} */
+  blocks = undefined;
+
   /** @param {any} object */
   _writeHostObject(object) {
+    const { blocks } = this;
+    if (blocks !== undefined && object.byteLength >= LARGE) {
+      const prototype = getPrototypeOf(object);
+      if (prototype === Buffer.prototype || prototype === Uint8Array.prototype) {
+        this.writeUint32(BESIDE_TAG);
+        this.writeUint32(prototype === Buffer.prototype ? 1 : 0);
+        this.writeUint32(object.byteLength);
+        arrayPush(blocks, Buffer.from(object.buffer, object.byteOffset, object.byteLength));
+        return;
+      }
+    }
     if (ArrayBuffer.isView(object)) {
       this.writeUint32(VIEW_TAG);
       super._writeHostObject(object);
@@ -37,8 +58,21 @@ class Serializer extends /** @type {any} */ (v8.DefaultSerializer) {
 }
 
 class Deserializer extends /** @type {any} */ (v8.DefaultDeserializer) {
+  /** Where the next block beside the frame begins. */
+  blockAt = 0;
+  /** All frames that arrived together. @type {any} */
+  frames = undefined;
+
   _readHostObject() {
-    return this.readUint32() === VIEW_TAG ? super._readHostObject() : this.readValue();
+    const tag = this.readUint32();
+    if (tag === VIEW_TAG) return super._readHostObject();
+    if (tag === COPY_TAG) return this.readValue();
+    const isBuffer = this.readUint32() === 1;
+    const { frames, blockAt: start } = this;
+    const end = start + this.readUint32();
+    this.blockAt = start + padded(end - start);
+    const block = frames.subarray(start, end);
+    return isBuffer ? block : new Uint8Array(frames.buffer, block.byteOffset, block.length);
   }
 }
 
@@ -52,7 +86,8 @@ const MAX_TOGETHER = 128 * 1024;
  * Takes messages that fit: the ring's lane or the socket's outbox. Each method returns what the engine does, or
  * NOT_TAKEN.
  * @typedef {object} Writer
- * @property {boolean} takesText whether the other end takes text in 'advanced' mode
+ * @property {boolean} takesText whether the other end takes text in 'advanced' mode, and parcels
+ * @property {number} largeExpected how many messages to look at for large strings, since there were some
  * @property {(line: string) => number} writeLine
  * @property {(text: string) => number} writeText
  * @property {(frame: Buffer) => number} writeFrame
@@ -67,11 +102,24 @@ const MAX_TOGETHER = 128 * 1024;
  * @property {(id: number, deliver: (message: any) => void) => void} read all messages that have arrived
  */
 
+/** What the engine gives by a call. @type {any} */
+let parcel;
+const takeParcel = (/** @type {any[]} */ ...parts) => void (parcel = parts);
+
 /** @type {Codec} */
 const json = {
   isAdvanced: false,
 
   write(id, message, fd, writer) {
+    if (writer !== undefined && writer.largeExpected > 0 && fd < 0) {
+      writer.largeExpected--;
+      writer.giveBack();
+      const status = writeStrings(id, message);
+      if (status !== undefined) {
+        writer.largeExpected = LOOKED_AT;
+        return status;
+      }
+    }
     const line = stringify(message);
     // From a `toJSON` that returns nothing. Node sends this as a line that ends the receiver by a SyntaxError.
     if (line === undefined) {
@@ -83,6 +131,7 @@ const json = {
       );
     }
     if (writer !== undefined) {
+      if (line.length > LARGE && writer.takesText) writer.largeExpected = LOOKED_AT;
       const status = fd < 0 ? writer.writeLine(line) : NOT_TAKEN;
       if (status !== NOT_TAKEN) return status;
       writer.giveBack();
@@ -92,7 +141,15 @@ const json = {
 
   read(id, deliver) {
     const lines = engine.channelTakeLines(id);
-    if (!lines) return;
+    if (!lines) {
+      engine.channelTakeParcel(id, takeParcel);
+      if (parcel !== undefined) {
+        const parts = parcel;
+        parcel = undefined;
+        deliver(openStrings(parts));
+      }
+      return;
+    }
     const messages = parseTogether(lines);
     if (messages !== undefined) {
       for (let index = 0; index < messages.length; index++) deliver(messages[index]);
@@ -121,6 +178,10 @@ function parseTogether(lines) {
   }
 }
 
+/** What the engine gives by a call. @type {any} */
+let large;
+const takeFrames = (/** @type {Buffer} */ frames) => void (large = frames);
+
 /** @type {Codec} */
 const advanced = {
   isAdvanced: true,
@@ -131,10 +192,15 @@ const advanced = {
       if (status !== NOT_TAKEN) return status;
     }
     const serializer = new Serializer();
+    if (writer !== undefined && writer.takesText && fd < 0) serializer.blocks = [];
     serializer.writeRawBytes(header);
     serializer.writeHeader();
     serializer.writeValue(message);
     const frame = serializer.releaseBuffer();
+    if (serializer.blocks !== undefined && serializer.blocks.length > 0) {
+      /** @type {Writer} */ (writer).giveBack();
+      return writeBlocks(id, frame, HEADER, serializer.blocks);
+    }
     frame.writeUInt32BE(frame.length - HEADER, 0);
     if (writer !== undefined) {
       const status = fd < 0 ? writer.writeFrame(frame) : NOT_TAKEN;
@@ -145,11 +211,27 @@ const advanced = {
   },
 
   read(id, deliver) {
-    const frames = engine.channelTakeFrames(id);
+    let frames = engine.channelTakeFrames(id, takeFrames);
+    if (!frames) {
+      frames = large;
+      large = undefined;
+    }
     if (!frames) return;
     for (let start = 0; start < frames.length;) {
       const end = start + HEADER + frames.readUInt32BE(start);
-      if (frames[start + HEADER] !== V8_FORMAT) {
+      const format = frames[start + HEADER];
+      if (format === MARK) {
+        const skeleton = start + HEADER + 8;
+        const skeletonEnd = skeleton + frames.readUInt32LE(start + HEADER + 4);
+        const deserializer = new /** @type {any} */ (Deserializer)(frames.subarray(skeleton, skeletonEnd));
+        deserializer.frames = frames;
+        deserializer.blockAt = start + padded(skeletonEnd - start);
+        start = end;
+        deserializer.readHeader();
+        deliver(deserializer.readValue());
+        continue;
+      }
+      if (format !== V8_FORMAT) {
         const text = frames.toString('utf8', start + HEADER, end);
         start = end;
         deliver(parse(text));

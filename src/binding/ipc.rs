@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Instant;
 
 use napi::bindgen_prelude::{BufferSlice, Function, Unknown};
@@ -16,16 +17,22 @@ use super::{Engine, Kind, State};
 use crate::ipc::channel::{Channel, Ending, READ_SIZE, Written};
 use crate::ipc::frame::Framing;
 use crate::ipc::handle::HandleKind;
+use crate::ipc::parcel::{Block, Parcel};
+use crate::ipc::recycled;
 use crate::sys::fd;
+use crate::sys::lent::Lent;
 use crate::sys::linger::Linger;
 use crate::sys::node::{self, Handle};
 use crate::sys::socket::is_peer_marked;
-use crate::sys::uv::{Poll, Ready};
+use crate::sys::uv::{Poll, Ready, Timer};
 
 mod linger;
 
 /// From which size handing memory to JavaScript is cheaper than a copy.
 const HANDED_OVER: usize = 16 * 1024;
+
+/// For how long memory of large messages is kept after the last of them, in milliseconds; up to twice as long.
+const KEPT_FOR: u64 = 1000;
 
 /// How often the ring is looked at in one turn of the loop: each time up to a batch of messages.
 const ROUNDS_PER_TURN: usize = 4;
@@ -41,6 +48,8 @@ pub(crate) struct Channels {
     /// What is read goes through here, on its way to the channel it belongs to.
     buffer: RefCell<Vec<u8>>,
     lingering: linger::Lingering,
+    /// Runs while memory of large messages is kept.
+    memory_timer: RefCell<Option<Timer>>,
 }
 
 struct Open {
@@ -77,6 +86,7 @@ impl Channels {
         self.lingering.close();
         let open = self.open.take();
         drop(open);
+        self.memory_timer.take();
     }
 
     fn on_ready(&self, state: &State, id: u32, ready: Ready) {
@@ -168,6 +178,22 @@ impl Channels {
         }
     }
 
+    /// Memory of large messages is kept while more of them come.
+    fn keep_memory_for_a_while(&self, state: &State) {
+        if self.memory_timer.borrow().is_some() {
+            return;
+        }
+        let weak = state.myself.clone();
+        let timer = Timer::start(state.uv_loop, KEPT_FOR, move || {
+            if let Some(state) = weak.upgrade()
+                && recycled::release()
+            {
+                state.channels.memory_timer.take();
+            }
+        });
+        *self.memory_timer.borrow_mut() = timer.ok();
+    }
+
     fn read(&self, open: &Open, hangup: bool) -> (bool, Option<Ending>) {
         let mut buffer = self.buffer.borrow_mut();
         buffer.resize(READ_SIZE, 0);
@@ -175,6 +201,22 @@ impl Channels {
         let ending = channel.read(&mut buffer, hangup);
         (!channel.decoder().whole().is_empty(), ending)
     }
+}
+
+/// A block of a parcel as a string, without a copy where the host allows it.
+fn string_of(env: &Env, lent: &Arc<Lent>, Block { range, is_wide }: Block) -> napi::Result<Handle> {
+    if let Some(string) = lent.string(Handle::new(env.raw().cast()), range.clone(), is_wide) {
+        return Ok(string);
+    }
+    let bytes = &lent.bytes()[range];
+    let string = if is_wide {
+        let units: Vec<u16> =
+            bytes.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect();
+        env.create_string_utf16(units)?
+    } else {
+        env.create_string_latin1(bytes)?
+    };
+    Ok(Handle::new(string.raw().cast()))
 }
 
 /// A handle that came with a message.
@@ -243,6 +285,15 @@ impl Engine {
     pub fn channel_write_many(&self, id: u32, bytes: BufferSlice<'_>, length: u32, count: u32) -> i32 {
         let bytes = bytes.get(..length as usize).unwrap_or_default();
         self.write_with(id, |channel| channel.write_many(bytes, count as usize))
+    }
+
+    /// Writes one message of a ring that consists of several parts, each padded to 8 bytes, as `channelWriteLine`
+    /// does.
+    #[napi]
+    pub fn channel_write_parts(&self, id: u32, head: BufferSlice<'_>, blocks: Vec<BufferSlice<'_>>) -> i32 {
+        let mut parts: Vec<&[u8]> = vec![&head];
+        parts.extend(blocks.iter().map(|block| &**block));
+        self.write_with(id, |channel| channel.write_parts(&parts))
     }
 
     fn write(&self, id: u32, message: Cow<'_, [u8]>, fd: i32) -> i32 {
@@ -426,24 +477,52 @@ impl Engine {
         text.map(Some)
     }
 
-    /// Takes the frames that have arrived, each with its length.
-    #[napi]
+    /// Takes the frames that have arrived, each with its length. Many bytes are not returned: `take` is called with
+    /// them.
+    #[napi(ts_args_type = "id: number, take: (frames: Buffer) => void")]
     pub fn channel_take_frames<'env>(
         &self,
         env: &'env Env,
         id: u32,
+        take: Function<'_>,
     ) -> napi::Result<Option<BufferSlice<'env>>> {
         let Some(open) = self.state.channels.get(id) else { return Ok(None) };
         let mut channel = open.channel.borrow_mut();
         let decoder = channel.decoder();
-        let frames = if decoder.whole().len() < HANDED_OVER {
+        if decoder.whole().len() < HANDED_OVER {
             let frames = BufferSlice::copy_from(env, decoder.whole());
             decoder.consume();
-            frames
-        } else {
-            BufferSlice::from_data(env, decoder.take())
+            return frames.map(Some);
+        }
+        let frames = Lent::new(decoder.take(), recycled::give);
+        drop(channel);
+        self.state.channels.keep_memory_for_a_while(&self.state);
+        match frames.into_buffer(Handle::new(env.raw().cast())) {
+            Ok(buffer) => {
+                self.state.context.call(Handle::new(take.raw().cast()), &[buffer]);
+                Ok(None)
+            }
+            Err(frames) => BufferSlice::copy_from(env, frames.bytes()).map(Some),
+        }
+    }
+
+    /// Takes the parcel that has arrived, if there is one: calls `take` with its skeleton and its strings.
+    #[napi(ts_args_type = "id: number, take: (skeleton: string, ...strings: string[]) => void")]
+    pub fn channel_take_parcel(&self, env: &Env, id: u32, take: Function<'_>) -> napi::Result<()> {
+        let Some(open) = self.state.channels.get(id) else { return Ok(()) };
+        let Some(bytes) = open.channel.borrow_mut().decoder().take_parcel() else { return Ok(()) };
+        self.state.channels.keep_memory_for_a_while(&self.state);
+        let lent = Lent::new(bytes, recycled::give);
+        let Some(parcel) = Parcel::parse(lent.bytes()) else {
+            return Err(napi::Error::from_reason("the other end of the channel has sent nonsense"));
         };
-        frames.map(Some)
+        let skeleton = String::from_utf8_lossy(&lent.bytes()[parcel.skeleton]);
+        let mut values = vec![Handle::new(env.create_string(&skeleton)?.raw().cast())];
+        for block in parcel.blocks {
+            values.push(string_of(env, &lent, block)?);
+        }
+        self.state.context.call(Handle::new(take.raw().cast()), &values);
+        Ok(())
     }
 
     /// Takes the oldest handle received that no message has claimed, if it is of a kind that Node knows.

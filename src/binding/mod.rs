@@ -77,6 +77,8 @@ type SinkArgs = FnArgs<(u32, u32, i32, i32)>;
 
 /// State of one engine, shared with the callbacks on the loop.
 pub(crate) struct State {
+    /// For callbacks on the loop, which must not keep it.
+    myself: Weak<State>,
     env: Env,
     uv_loop: uv::Loop,
     sink: FunctionRef<SinkArgs, ()>,
@@ -135,7 +137,8 @@ impl Engine {
                 napi::Error::from_reason("this host does not export Node-API's callback scopes")
             })?;
         let sink = sink.create_ref()?;
-        let state = Rc::new(State {
+        let state = Rc::new_cyclic(|myself| State {
+            myself: myself.clone(),
             env,
             uv_loop,
             sink,

@@ -6,8 +6,10 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::sched::sched_yield;
 
 use super::frame::{Decoder, Framing};
 use super::outgoing::Outgoing;
@@ -26,6 +28,15 @@ const MAX_WAITING: usize = 16;
 
 /// Bytes taken from the ring before somebody else gets a look at them.
 const RING_BATCH: usize = 64 * 1024;
+
+/// To what the parts of a message are padded.
+const PADDED: usize = 8;
+
+/// How long one side of a large message waits for the other in the middle of it.
+const LONGEST_WAIT: Duration = Duration::from_micros(50);
+
+/// Looks at the ring between two at the clock.
+const SPINS: usize = 64;
 
 /// What goes over the socket once messages do not: to wake the other side, and to carry a descriptor. The other
 /// side may still take it for the start of a message, or for a line without one.
@@ -171,7 +182,7 @@ impl Channel {
     pub fn receive_by_ring(&mut self) {
         self.ring_receives = self.ring.is_some();
         self.offered = None;
-        self.decoder = Decoder::new(self.framing);
+        self.decoder = Decoder::with_parcels(self.framing);
     }
 
     /// Lends the ring's sending lane to somebody who writes to it by himself: the lane, and how many bytes have
@@ -247,15 +258,51 @@ impl Channel {
 
     /// Sends what there is room for in the ring. Where that is not all, the other side will say when there is more.
     fn push(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
-        let Some(ring) = &mut self.ring else { return Err(Errno::EPROTO) };
-        let mut count = ring.producer.push(bytes)?;
-        while count < bytes.len() && !ring.producer.wait_for_room()? {
-            count += ring.producer.push(&bytes[count..])?;
-        }
-        if count > 0 {
-            self.wake();
+        let mut count = 0;
+        while count < bytes.len() {
+            let Some(ring) = &mut self.ring else { return Err(Errno::EPROTO) };
+            // In pieces, so that the other side reads one while the next is written.
+            let piece = &bytes[count..bytes.len().min(count + RING_BATCH)];
+            let pushed = ring.producer.push(piece)?;
+            count += pushed;
+            if pushed == 0 {
+                let is_large = bytes.len() >= RING_BATCH;
+                let has_room = is_large && wait_for(|| ring.producer.room().map(|room| room > 0))?;
+                if !has_room && ring.producer.wait_for_room()? {
+                    break;
+                }
+            } else {
+                self.wake();
+            }
         }
         Ok(count)
+    }
+
+    /// Writes a message that consists of several parts, each but the last padded to a multiple of 8 bytes, through
+    /// the ring.
+    pub fn write_parts(&mut self, parts: &[&[u8]]) -> Result<Written, Errno> {
+        let pieces = || {
+            parts
+                .iter()
+                .flat_map(|&part| [part, &[0; PADDED][..part.len().next_multiple_of(PADDED) - part.len()]])
+        };
+        let mut pieces = pieces().filter(|piece| !piece.is_empty());
+        let mut rest = Vec::new();
+        if self.outgoing.is_empty() && self.ring_sends {
+            for piece in pieces.by_ref() {
+                let gone = self.push(piece)?;
+                if gone < piece.len() {
+                    rest.extend_from_slice(&piece[gone..]);
+                    break;
+                }
+            }
+            if rest.is_empty() {
+                return Ok(Written::Now);
+            }
+        }
+        pieces.for_each(|piece| rest.extend_from_slice(piece));
+        self.outgoing.push(Cow::Owned(rest), 1, 0, None);
+        Ok(Written::Later)
     }
 
     /// Wakes the other side if it sleeps.
@@ -339,9 +386,15 @@ impl Channel {
     pub fn receive(&mut self) -> Result<bool, Errno> {
         let Some(ring) = self.ring.as_mut().filter(|_| self.ring_receives) else { return Ok(false) };
         let mut taken = 0;
-        while taken < ring::SIZE && self.decoder.whole().is_empty() {
+        while taken < ring::SIZE && !self.decoder.is_ready() {
             let count = self.decoder.fill(|buffer| ring.consumer.pop(RING_BATCH, buffer))?;
             if count == 0 {
+                // The rest of a large message is being copied by the other side, as a rule.
+                if self.decoder.partial_len() >= RING_BATCH
+                    && wait_for(|| ring.consumer.available().map(|count| count > 0))?
+                {
+                    continue;
+                }
                 break;
             }
             if self.decoder.partial_len() > self.limit {
@@ -356,7 +409,7 @@ impl Channel {
                 }
             }
         }
-        Ok(!self.decoder.whole().is_empty())
+        Ok(self.decoder.is_ready())
     }
 
     /// Whether there is something in the ring, or something wrong with it, for `receive` to say.
@@ -370,6 +423,24 @@ impl Channel {
             Some(ring) if self.ring_receives => Ok(ring.consumer.sleep()?),
             _ => Ok(true),
         }
+    }
+}
+
+/// Waits a little, less than it would take to sleep and be woken; whether what was waited for has come. Lets others
+/// have the processor, of whom the other side may be one.
+fn wait_for(has_come: impl Fn() -> Result<bool, Corrupt>) -> Result<bool, Corrupt> {
+    let started = Instant::now();
+    loop {
+        for _ in 0..SPINS {
+            if has_come()? {
+                return Ok(true);
+            }
+            std::hint::spin_loop();
+        }
+        if started.elapsed() > LONGEST_WAIT {
+            return Ok(false);
+        }
+        let _ = sched_yield();
     }
 }
 

@@ -3,6 +3,8 @@
 //! Each byte is looked at once and moved a bounded number of times, however large the message it belongs to and
 //! into however many reads it was cut.
 
+use super::recycled;
+
 /// How messages are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
@@ -18,6 +20,15 @@ const HEADER: usize = 4;
 /// Memory kept for the next messages once a larger one has been taken.
 const KEPT: usize = 256 * 1024;
 
+/// What a parcel among lines begins with: no JSON does, nor can it contain this byte.
+const MARK: u8 = 1;
+
+/// Before a parcel: the mark, three zeros, the length of what follows, 32 bits, little endian.
+const PARCEL_HEADER: usize = 8;
+
+/// For a message that is announced as larger memory grows as it arrives.
+const MOST_AHEAD: usize = 16 << 20;
+
 /// Collects bytes into whole messages.
 #[derive(Debug)]
 pub struct Decoder {
@@ -25,12 +36,21 @@ pub struct Decoder {
     buffer: Vec<u8>,
     /// How much of `buffer`, from its start, is whole messages.
     whole: usize,
+    /// Whether parcels may come among lines: messages with bytes that are no text, see lib/child_process/parcels.js.
+    takes_parcels: bool,
+    /// Where a parcel begins, behind the lines that are whole.
+    parcel: Option<usize>,
 }
 
 impl Decoder {
     /// A decoder at the start of its stream.
     pub fn new(framing: Framing) -> Self {
-        Self { framing, buffer: Vec::new(), whole: 0 }
+        Self { framing, buffer: Vec::new(), whole: 0, takes_parcels: false, parcel: None }
+    }
+
+    /// The same, where parcels may come among lines.
+    pub fn with_parcels(framing: Framing) -> Self {
+        Self { takes_parcels: true, ..Self::new(framing) }
     }
 
     /// Adds what has arrived.
@@ -48,23 +68,82 @@ impl Decoder {
 
     /// Looks for the ends of messages in what begins at `start`.
     fn scan(&mut self, start: usize) {
-        let bytes = self.buffer.get(start..).unwrap_or_default();
         match self.framing {
-            // The forward search is vectorised where the backward one is not: it keeps the pieces of a long
-            // message, which have no newline at all, off the slow path.
-            Framing::Lines if bytes.last() == Some(&b'\n') => self.whole = self.buffer.len(),
-            Framing::Lines if bytes.contains(&b'\n') => {
-                if let Some(newline) = bytes.iter().rposition(|&byte| byte == b'\n') {
-                    self.whole = start + newline + 1;
-                }
-            }
-            Framing::Lines => {}
+            Framing::Lines => self.scan_lines(start),
             Framing::Lengths => {
                 while let Some(end) = self.frame_end() {
                     self.whole = end;
                 }
+                if let Some((header, _)) = self.buffer[self.whole..].split_first_chunk::<HEADER>() {
+                    self.expect(HEADER + u32::from_be_bytes(*header) as usize);
+                }
             }
         }
+    }
+
+    fn scan_lines(&mut self, start: usize) {
+        if self.parcel.is_some() {
+            return self.expect_parcel();
+        }
+        let bytes = self.buffer.get(start..).unwrap_or_default();
+        let mark = if self.takes_parcels { bytes.iter().position(|&byte| byte == MARK) } else { None };
+        if let Some(at) = mark {
+            self.parcel = Some(start + at);
+            self.whole = start + at;
+            return self.expect_parcel();
+        }
+        // The forward search is vectorised where the backward one is not: it keeps the pieces of a long message,
+        // which have no newline at all, off the slow path.
+        if bytes.last() == Some(&b'\n') {
+            self.whole = self.buffer.len();
+        } else if bytes.contains(&b'\n')
+            && let Some(newline) = bytes.iter().rposition(|&byte| byte == b'\n')
+        {
+            self.whole = start + newline + 1;
+        }
+    }
+
+    /// Where the parcel that comes next ends, if that is known.
+    fn parcel_end(&self) -> Option<usize> {
+        let header = self.buffer[self.parcel?..].first_chunk::<PARCEL_HEADER>()?;
+        let [.., a, b, c, d] = *header;
+        Some(self.parcel? + PARCEL_HEADER + u32::from_le_bytes([a, b, c, d]) as usize)
+    }
+
+    fn expect_parcel(&mut self) {
+        if self.parcel == Some(0)
+            && let Some(end) = self.parcel_end()
+        {
+            self.expect(end);
+        }
+    }
+
+    /// Makes room at once for what is coming, so that it is not moved again and again.
+    fn expect(&mut self, length: usize) {
+        if self.whole > 0
+            || !(recycled::SMALLEST..=MOST_AHEAD).contains(&length)
+            || length <= self.buffer.capacity()
+        {
+            return;
+        }
+        let mut buffer = recycled::take(length.max(self.buffer.len()));
+        buffer.extend_from_slice(&self.buffer);
+        recycled::give(std::mem::replace(&mut self.buffer, buffer));
+    }
+
+    /// Whether a parcel is next, and whole.
+    pub fn has_parcel(&self) -> bool {
+        self.parcel == Some(0) && self.parcel_end().is_some_and(|end| end <= self.buffer.len())
+    }
+
+    /// Gives that parcel away, without a copy of it.
+    pub fn take_parcel(&mut self) -> Option<Vec<u8>> {
+        let end = self.parcel_end().filter(|_| self.has_parcel())?;
+        let rest = self.buffer.split_off(end);
+        self.parcel = None;
+        let parcel = std::mem::replace(&mut self.buffer, rest);
+        self.scan(0);
+        Some(parcel)
     }
 
     /// Where the first frame after `whole` ends, if all of it is here.
@@ -89,21 +168,37 @@ impl Decoder {
         self.buffer.len() - self.whole
     }
 
+    /// Whether there is something to take.
+    pub fn is_ready(&self) -> bool {
+        self.whole > 0 || self.has_parcel()
+    }
+
     /// Forgets the whole messages.
     pub fn consume(&mut self) {
         if self.buffer.capacity() > KEPT {
-            self.take();
+            recycled::give(self.take());
             return;
         }
         self.buffer.drain(..self.whole);
-        self.whole = 0;
+        self.forgot();
     }
 
     /// Gives the whole messages away, without a copy of them.
     pub fn take(&mut self) -> Vec<u8> {
         let rest = self.buffer.split_off(self.whole);
+        let taken = std::mem::replace(&mut self.buffer, rest);
+        self.forgot();
+        taken
+    }
+
+    /// What was whole is gone.
+    fn forgot(&mut self) {
+        self.parcel = self.parcel.map(|at| at - self.whole);
         self.whole = 0;
-        std::mem::replace(&mut self.buffer, rest)
+        self.expect_parcel();
+        if self.framing == Framing::Lengths {
+            self.scan(0);
+        }
     }
 }
 

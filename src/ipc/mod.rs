@@ -5,4 +5,6 @@ pub mod channel;
 pub mod frame;
 pub mod handle;
 pub mod outgoing;
+pub mod parcel;
+pub mod recycled;
 pub mod ring;

@@ -9,6 +9,7 @@ mod forced;
 pub mod heap;
 pub mod interrupt;
 pub mod landing;
+pub mod lent;
 pub mod linger;
 pub mod node;
 pub mod orphan;
