@@ -104,6 +104,7 @@ pub(super) struct Acceptor {
     progress_check: Option<Instant>,
     /// When workers with turns are looked at, where the policy minds how soon they take them.
     late_check: Option<Instant>,
+    to_serve: Vec<ListenerId>,
     /// Workers that have been given turns, and may have to be woken.
     to_wake: Vec<WorkerId>,
     /// The time of this turn, as `load::now` has it.
@@ -137,6 +138,7 @@ impl Acceptor {
             pause_end: None,
             progress_check: None,
             late_check: None,
+            to_serve: Vec::new(),
             to_wake: Vec::new(),
             now: load::now(),
             crashes: Vec::new(),
@@ -164,7 +166,7 @@ impl Acceptor {
             for event in &ready[..count] {
                 let id = event.data() as u32;
                 match event.data() & !u64::from(u32::MAX) {
-                    LISTENER => self.accept_from(id),
+                    LISTENER => self.serve(id),
                     HANDOFF => self.hear(id, event.events()),
                     PROCESS => self.worker_ended(id),
                     PEEKED => self.look_again(id, event.events()),
@@ -175,6 +177,7 @@ impl Acceptor {
             self.end_pauses();
             self.check_progress();
             self.check_late();
+            self.serve_all();
             self.wake_workers();
         }
     }

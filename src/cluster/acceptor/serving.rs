@@ -20,10 +20,20 @@ const ACCEPT_BATCH: usize = 64;
 const MAX_QUEUED: usize = 256;
 
 impl Acceptor {
-    /// Gives away what waits here, then what waits in the kernel.
+    /// Has a listener served at the end of this turn: not before all that has come with it is known, or the first of
+    /// several workers to be ready would get everything.
     pub(super) fn serve(&mut self, id: ListenerId) {
-        self.give_waiting(id);
-        self.accept_from(id);
+        if !self.to_serve.contains(&id) {
+            self.to_serve.push(id);
+        }
+    }
+
+    /// Gives away what waits here, then what waits in the kernel.
+    pub(super) fn serve_all(&mut self) {
+        while let Some(id) = self.to_serve.pop() {
+            self.give_waiting(id);
+            self.accept_from(id);
+        }
     }
 
     /// Gives away what waits here.
@@ -41,7 +51,7 @@ impl Acceptor {
     }
 
     /// Shares out what waits in the kernel. The listener is watched afterwards if somebody could take more.
-    pub(super) fn accept_from(&mut self, id: ListenerId) {
+    fn accept_from(&mut self, id: ListenerId) {
         // Counted once: what comes meanwhile makes the listener ready anew.
         let mut unassigned = None;
         for _ in 0..ACCEPT_BATCH {
