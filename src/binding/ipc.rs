@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use napi::bindgen_prelude::{BufferSlice, Function, Unknown};
@@ -48,6 +49,8 @@ pub(crate) struct Channels {
     /// What is read goes through here, on its way to the channel it belongs to.
     buffer: RefCell<Vec<u8>>,
     lingering: linger::Lingering,
+    /// Bytes of strings that are gone since V8 was told last.
+    strings_freed: Arc<AtomicUsize>,
     /// Runs while memory of large messages is kept.
     memory_timer: RefCell<Option<Timer>>,
 }
@@ -494,7 +497,7 @@ impl Engine {
             decoder.consume();
             return frames.map(Some);
         }
-        let frames = Lent::new(decoder.take(), recycled::give);
+        let frames = Lent::new(decoder.take(), recycled::give, Arc::default());
         drop(channel);
         self.state.channels.keep_memory_for_a_while(&self.state);
         match frames.into_buffer(Handle::new(env.raw().cast())) {
@@ -512,7 +515,11 @@ impl Engine {
         let Some(open) = self.state.channels.get(id) else { return Ok(()) };
         let Some(bytes) = open.channel.borrow_mut().decoder().take_parcel() else { return Ok(()) };
         self.state.channels.keep_memory_for_a_while(&self.state);
-        let lent = Lent::new(bytes, recycled::give);
+        let freed = self.state.channels.strings_freed.clone();
+        // Else the garbage collector, which takes such strings for small, lets gigabytes of them collect.
+        let change = bytes.len() as i64 - freed.swap(0, Ordering::Relaxed) as i64;
+        env.adjust_external_memory(change)?;
+        let lent = Lent::new(bytes, recycled::give, freed);
         let Some(parcel) = Parcel::parse(lent.bytes()) else {
             return Err(napi::Error::from_reason("the other end of the channel has sent nonsense"));
         };

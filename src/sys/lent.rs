@@ -3,6 +3,7 @@
 use std::ffi::c_void;
 use std::ops::Range;
 use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::node::Handle;
@@ -31,12 +32,16 @@ fn symbols() -> Option<&'static Symbols> {
 pub struct Lent {
     bytes: Vec<u8>,
     give_back: fn(Vec<u8>),
+    /// Grows by the number of bytes when they are given back.
+    freed: Arc<AtomicUsize>,
 }
 
 impl Lent {
     /// Lends `bytes`, to be passed to `give_back` in the end: by the garbage collector, so that may not call Node.
-    pub fn new(bytes: Vec<u8>, give_back: fn(Vec<u8>)) -> Arc<Self> {
-        Arc::new(Self { bytes, give_back })
+    ///
+    /// V8 knows the size of Buffers, but not of strings. Who makes those tells it, and by `freed` when they are gone.
+    pub fn new(bytes: Vec<u8>, give_back: fn(Vec<u8>), freed: Arc<AtomicUsize>) -> Arc<Self> {
+        Arc::new(Self { bytes, give_back, freed })
     }
 
     /// The bytes.
@@ -101,6 +106,7 @@ impl Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
+        self.freed.fetch_add(self.bytes.len(), Ordering::Relaxed);
         (self.give_back)(std::mem::take(&mut self.bytes));
     }
 }
