@@ -315,9 +315,15 @@ impl Channel {
     /// Writes what is queued, as far as it is taken; `waits_for_socket` tells by whom not.
     pub fn flush(&mut self) -> Flushed {
         let (mut messages, mut calls) = (0, 0);
-        // The ring sets a bound by itself, and does not say again that it has room.
-        while calls < CALLS_PER_TURN {
-            calls += usize::from(self.waits_for_socket());
+        loop {
+            // A bound for the socket only, which says again that it takes more. The ring does not: what has not found
+            // it full would never be written.
+            if self.waits_for_socket() {
+                if calls == CALLS_PER_TURN {
+                    break;
+                }
+                calls += 1;
+            }
             match self.flush_one() {
                 Ok(Some(ended)) => messages += ended,
                 Ok(None) => break,
@@ -566,6 +572,30 @@ mod tests {
         b.read(&mut buffer, false);
         assert_eq!(b.decoder().take(), b"switch\n");
         b.receive_by_ring();
+    }
+
+    #[test]
+    fn nothing_stays_queued_that_neither_the_socket_nor_a_full_ring_holds_up() {
+        for queued in 25..40 {
+            let (mut a, mut b) = pair(Framing::Lines);
+            let mut buffer = vec![0; READ_SIZE];
+            let fd = a.offer_ring().unwrap().try_clone_to_owned().unwrap();
+            b.waiting.push_back(fd);
+            b.open_ring(true).unwrap();
+            let mut count = 0;
+            while a.write(Cow::Owned(vec![b'x'; 100_000]), None) == Ok(Written::Now) {
+                count += 1;
+            }
+            assert!(count < 100);
+            (0..queued).for_each(|_| assert_eq!(a.write(Cow::Borrowed(b"x"), None), Ok(Written::Later)));
+            a.send_by_ring();
+            assert_eq!(a.write(Cow::Borrowed(b"\n"), None), Ok(Written::Later));
+            b.read(&mut buffer, false);
+            while a.flush().messages > 0 && a.waits_for_socket() {
+                b.read(&mut buffer, false);
+            }
+            assert_eq!(a.queued(), 0, "after {queued}");
+        }
     }
 
     #[test]

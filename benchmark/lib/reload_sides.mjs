@@ -1,0 +1,112 @@
+// Servers that are reloaded while they are under load: by the supervisor, and by PM2 where somebody says where it is.
+
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+import { startNode, stop } from './processes.mjs';
+
+const run = promisify(execFile);
+const fixture = (name) => new URL(`../fixtures/${name}`, import.meta.url);
+
+/** PM2's package folder. */
+const pm2 = process.env.RCLUSTER_BENCH_PM2;
+
+/**
+ * One function a side: starts its server, puts it under load, reloads it, stops it.
+ * @param {{ workers: number, reloads: number, connections: number, keepAlive: boolean, withPm2: boolean }} options
+ */
+export function reloadSides({ withPm2, ...options }) {
+  return {
+    rcluster: () => bySupervisor(options),
+    ...(pm2 && withPm2 && { 'PM2 cluster': () => byPm2(options) }),
+  };
+}
+
+async function bySupervisor({ workers, reloads, ...load }) {
+  const port = await freePort();
+  const child = startNode(fixture('reload_supervisor.cjs'), [workers, reloads].map(String), { PORT: port });
+  try {
+    await line(child);
+    return await underLoad({ port, ...load }, async () => {
+      child.kill('SIGUSR2');
+      return Number(await line(child));
+    });
+  } finally {
+    await stop(child);
+  }
+}
+
+async function byPm2({ workers, reloads, ...load }) {
+  const port = await freePort();
+  const home = fs.mkdtempSync(path.join(os.tmpdir(), 'rcluster-pm2-'));
+  const env = { ...process.env, PM2_HOME: home, PORT: port };
+  const command = (...args) => run(process.execPath, [path.join(pm2, 'bin/pm2'), ...args], { env });
+  // Its daemon has left this process behind, and its group.
+  const killDaemon = () => {
+    try {
+      process.kill(Number(fs.readFileSync(path.join(home, 'pm2.pid'), 'utf8')), 'SIGKILL');
+    } catch {
+      // It has gone already.
+    }
+  };
+  process.on('exit', killDaemon);
+  try {
+    const file = fileURLToPath(fixture('reload_server.cjs'));
+    await command('start', file, '--name', 'bench', '-i', String(workers), '--wait-ready');
+    return await underLoad({ port, ...load }, async () => {
+      const begin = performance.now();
+      for (let i = 0; i < reloads; i++) await command('reload', 'bench');
+      return (performance.now() - begin) / reloads;
+    });
+  } finally {
+    await command('kill').catch(killDaemon);
+    process.off('exit', killDaemon);
+    fs.rmSync(home, { recursive: true, force: true });
+  }
+}
+
+/** @param {object} load @param {() => Promise<number>} reload */
+async function underLoad(load, reload) {
+  const client = startNode(fixture('reload_client.cjs'), [JSON.stringify(load)]);
+  try {
+    await pause(500);
+    const duration = await reload();
+    await pause(300);
+    let output = '';
+    client.stdout.on('data', (text) => (output += text));
+    client.kill('SIGTERM');
+    await once(client, 'close');
+    const { failed, answered, perSecond } = JSON.parse(output);
+    return { failed, answered, requests: perSecond, reload: duration };
+  } finally {
+    await stop(client);
+  }
+}
+
+/** The next line that a program prints. */
+function line(child) {
+  return new Promise((resolve, reject) => {
+    child.stdout.once('data', resolve);
+    child.once('exit', () => reject(new Error('the supervisor ended too early')));
+  });
+}
+
+/** A port that nobody listens on. */
+async function freePort() {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return String(port);
+}
+
+function pause(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
