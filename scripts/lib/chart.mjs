@@ -33,11 +33,11 @@ export function barChart({ title, unit, isLogarithmic = false, better, source, g
     y += GROUP_HEAD;
     for (const [side, value] of bars) {
       const length = value > 0 ? lengthOf(value) : 0;
-      const middle = y + BAR - 5;
+      const baseline = y + 12;
       parts.push(
-        `<text x="${LEFT - 10}" y="${middle}" text-anchor="end">${escape(side)}</text>`,
+        `<text x="${LEFT - 10}" y="${baseline}" text-anchor="end">${escape(side)}</text>`,
         `<rect x="${LEFT}" y="${y}" width="${length}" height="${BAR - 4}" fill="${COLOURS[side] ?? OTHER}" />`,
-        `<text x="${LEFT + length + 6}" y="${middle}">${format(value)}</text>`,
+        `<text x="${LEFT + length + 6}" y="${baseline}">${format(value)}</text>`,
       );
       y += BAR;
     }
