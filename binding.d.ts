@@ -48,6 +48,8 @@ export declare class Engine {
   handoffOpen(fd: number, inode: number): number
   /** In a worker: the server of `token` takes connections from now on. */
   handoffReady(token: number): void
+  /** In a worker: the server of `token` is closed, and takes none any more. */
+  handoffLeave(token: number): void
   /** In a worker: ends it soon after its primary, even if its event loop is blocked; 0 or a negative errno. */
   endWithParent(): number
   /** In a worker that was told to go: it may take its time, whatever becomes of the primary. */
@@ -387,6 +389,8 @@ export interface Listen {
   readableAll?: boolean
   /** Everybody may write the path. */
   writableAll?: boolean
+  /** No other program has the descriptor's socket. */
+  isOurs?: boolean
 }
 
 /** What came of it. */

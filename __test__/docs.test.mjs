@@ -3,8 +3,10 @@
 //   run             runs to its end; what a `text output` block behind it says is what it prints
 //   run file=NAME   is written to NAME, for blocks of the page that say needs=NAME
 //   serve           a server: answers on the port it names (8000, replaced by a free one), then is ended
-//   (nothing)       JavaScript is parsed; in shell blocks, npm scripts and files that are named must be there
+//   from=PATH       is a piece of that file, but for how far it is indented
+//   (nothing)       JavaScript is parsed; in shell blocks, npm scripts and options of rcluster that are named must be there
 
+import { execFileSync } from 'node:child_process';
 import {
   mkdirSync,
   mkdtempSync,
@@ -41,6 +43,7 @@ const pages = [
     .filter((file) => file.endsWith('.md'))
     .map((file) => join('docs', file)),
 ];
+const helps = new Map();
 const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 /** The code blocks of a page, with what follows each as its expected output. */
@@ -75,6 +78,7 @@ describe.each(pages)('%s', (page) => {
       /^(js|mjs|cjs)$/.test(language) && !words.includes('run') && !words.includes('serve'),
   );
   const commands = blocks.filter(({ language, words }) => language === 'sh' && !words.includes('run'));
+  const pieces = blocks.filter(({ words }) => valueOf(words, 'from'));
 
   if (runnable.length > 0) {
     test.each(runnable.map((block) => [firstLine(block), block]))('runs: %s', async (_, block) => {
@@ -128,6 +132,31 @@ describe.each(pages)('%s', (page) => {
         if (/\bnpm test\b/.test(code)) expect(scripts.test).toBeDefined();
       }
     });
+
+    test('names commands and options that rcluster has', () => {
+      for (const { code } of commands) {
+        for (const [, line] of code.matchAll(/^rcluster (.*)$/gm)) {
+          // What is behind a number sign is a remark, what is behind -- is for the app.
+          const words = line.split(/\s#|\s--\s/)[0].split(/\s+/);
+          const isCommand = /^[a-z]+$/.test(words[0]);
+          if (isCommand) expect(help()).toMatch(new RegExp(`^  ${words[0]}\\b`, 'm'));
+          const known = (help() + (isCommand ? help(words[0]) : '')).split(/[\s,]+/);
+          for (const word of words.filter((text) => text.startsWith('-'))) {
+            expect(known).toContain(word.split('=')[0]);
+          }
+        }
+      }
+    });
+  }
+
+  if (pieces.length > 0) {
+    test.each(pieces.map((block) => [valueOf(block.words, 'from'), block]))(
+      'is from %s',
+      (file, { code }) => {
+        const flat = (text) => text.replace(/^ +/gm, '');
+        expect(flat(readFileSync(join(root, file), 'utf8'))).toContain(flat(code));
+      },
+    );
   }
 
   test('links lead somewhere', () => {
@@ -148,6 +177,14 @@ function place(code, language, files, needed) {
   writeFileSync(join(directory, name), code);
   if (needed) writeFileSync(join(directory, needed), files[needed]);
   return join(directory, name);
+}
+
+/** What `rcluster` says about itself, or about one of its commands. */
+function help(command) {
+  const bin = join(root, 'bin', 'rcluster.js');
+  const args = command === undefined ? [bin, '--help'] : [bin, command, '--help'];
+  if (!helps.has(command)) helps.set(command, execFileSync(process.execPath, args, { encoding: 'utf8' }));
+  return helps.get(command);
 }
 
 function firstLine({ code }) {

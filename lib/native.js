@@ -38,6 +38,7 @@ const kinds = freeze({
   SUPERVISE_HUNG: 17,
   SUPERVISE_OVER: 18,
   SUPERVISE_SCALE: 19,
+  HANDOFF_FAILED: 20,
 });
 
 /** @type {Array<(id: number, a: number, b: number) => void>} */

@@ -72,6 +72,17 @@ test('there are as many workers as are asked for', async () => {
   expect(sup.workers).toHaveLength(1);
 });
 
+test('a worker that is no longer wanted finishes what it has begun', async () => {
+  const { sup, get } = await started();
+  const [first] = pids(sup);
+  const slow = Array.from({ length: 8 }, () => get('/slow?ms=400'));
+  await sleep(100);
+  await sup.scale(1);
+  const answers = await Promise.all(slow);
+  expect(answers.map(({ status }) => status)).toEqual(slow.map(() => 200));
+  expect(answers.some(({ pid }) => pid !== first)).toBe(true);
+});
+
 test('a rule starts workers while those that run are busy, and ends them again', async () => {
   const scale = { min: 1, max: 2, target: 0.2, upAfter: 300, downAfter: 500 };
   const { sup, get } = await started({ instances: 1, scale });

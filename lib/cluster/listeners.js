@@ -114,7 +114,9 @@ class Distributed {
     } else {
       bindAsServer(address, query, (errno, fd) => {
         this.bound(
-          errno < 0 ? { code: errno } : handoff.listen(key, { fd, backlog: backlog || undefined }, sharing),
+          errno < 0
+            ? { code: errno }
+            : handoff.listen(key, { fd, backlog: backlog || undefined, isOurs: true }, sharing),
         );
       });
     }

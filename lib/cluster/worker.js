@@ -7,7 +7,7 @@
 
 const { handleFromFd } = require('../child_process/handles');
 const { takeOver } = require('../child_process/inherited');
-const { nodeMajor } = require('../errors');
+const { errnoException, nodeMajor } = require('../errors');
 const { engine, kinds, on } = require('../native');
 const peers = require('./peers');
 const requests = require('./requests');
@@ -19,6 +19,8 @@ const { memoryUsage } = process;
 
 /** How often a server that was full is looked at for room, in milliseconds. */
 const ROOM_INTERVAL = 5;
+/** How long a worker without descriptors leaves connections to others, in milliseconds. */
+const RESOURCE_PAUSE = 20;
 
 /**
  * @typedef {object} Counted a server whose open connections are counted
@@ -31,6 +33,7 @@ const ROOM_INTERVAL = 5;
  * @property {any} handle what Node has in the place of a listening handle
  * @property {'tcp' | 'pipe'} kind of its connections
  * @property {NodeJS.Timeout} [roomTimer] runs while the server is full
+ * @property {boolean} [isFailing] accepting has failed, and not worked since
  * @property {number} token
  * @property {number} [listener] the primary's number for where its connections come from
  */
@@ -61,6 +64,7 @@ function install() {
   endWithPrimary();
 
   on(kinds.HANDOFF_CONNECTION, adopt);
+  on(kinds.HANDOFF_FAILED, waitForResources);
   on(kinds.HANDOFF_HEAP, measureHeap);
   measureHeap();
   const getServer = cluster._getServer;
@@ -115,6 +119,7 @@ function register(token, server, handle) {
   handle.close = function (/** @type {any[]} */ ...args) {
     entries.delete(token);
     clearInterval(entry.roomTimer);
+    engine.handoffLeave(token);
     return close.apply(this, args);
   };
 }
@@ -177,10 +182,27 @@ function adopt(token, fd, listener) {
     engine.handoffRefuse(token, fd, listener);
     waitForRoom(token, entry);
   } else {
+    entry.isFailing = false;
     entry.listener = listener;
     entry.handle.onconnection(0, handleFromFd(entry.kind, fd));
     count(entry.counted);
   }
+}
+
+/**
+ * This process lacks descriptors or memory to accept: others may do that.
+ * @param {number} token
+ * @param {number} errno
+ */
+function waitForResources(token, errno) {
+  const entry = entries.get(token);
+  if (entry === undefined) return;
+  if (!entry.isFailing) {
+    const { message, code } = errnoException(errno, 'accept');
+    process.emitWarning(`${message}: this worker takes no connections until it works again`, { code });
+  }
+  entry.isFailing = true;
+  setTimeout(() => entries.has(token) && engine.handoffReady(token), RESOURCE_PAUSE).unref();
 }
 
 /** @param {number} token @param {Entry} entry */

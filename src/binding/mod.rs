@@ -69,6 +69,8 @@ pub(crate) enum Kind {
     SuperviseOver = 18,
     /// (group, workers, use in thousandths): it should have so many.
     SuperviseScale = 19,
+    /// (token, negative errno, 0): in a worker, a server cannot accept for lack of a resource.
+    HandoffFailed = 20,
 }
 
 type SinkArgs = FnArgs<(u32, u32, i32, i32)>;

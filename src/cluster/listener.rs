@@ -93,6 +93,8 @@ pub struct Options {
     pub readable_all: bool,
     /// Everybody may connect to the path: its write permission.
     pub writable_all: bool,
+    /// Of `Endpoint::Fd`: no other program has the socket.
+    pub is_ours: bool,
 }
 
 /// The kind of Node handle that fits a socket.
@@ -115,6 +117,8 @@ pub struct Bound {
     pub kind: HandleKind,
     /// The path to remove when it is closed, where binding made one.
     pub path: Option<PathBuf>,
+    /// No other program has it: it may be ended for all who have a copy.
+    pub is_ours: bool,
 }
 
 impl Bound {
@@ -139,7 +143,7 @@ pub fn bind_to(endpoint: &Endpoint, options: Options) -> Result<Bound, Errno> {
         },
         Endpoint::Udp(host, port) => bind_udp(host.with_port(*port), options.flags),
         Endpoint::Path(path) => bind_path(path),
-        Endpoint::Fd(fd) => adopt(*fd),
+        Endpoint::Fd(fd) => adopt(*fd).map(|bound| Bound { is_ours: options.is_ours, ..bound }),
     }
 }
 
@@ -182,7 +186,7 @@ fn bind_tcp(address: SocketAddr, flags: u32) -> Result<Bound, Errno> {
         set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
     }
     bind_address(&socket, address, flags)?;
-    Ok(Bound { socket, kind: HandleKind::Tcp, path: None })
+    Ok(Bound { socket, kind: HandleKind::Tcp, path: None, is_ours: true })
 }
 
 fn bind_udp(address: SocketAddr, flags: u32) -> Result<Bound, Errno> {
@@ -194,7 +198,7 @@ fn bind_udp(address: SocketAddr, flags: u32) -> Result<Bound, Errno> {
         set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
     }
     bind_address(&socket, address, flags)?;
-    Ok(Bound { socket, kind: HandleKind::Udp, path: None })
+    Ok(Bound { socket, kind: HandleKind::Udp, path: None, is_ours: true })
 }
 
 fn bind_path(path: &[u8]) -> Result<Bound, Errno> {
@@ -208,7 +212,7 @@ fn bind_path(path: &[u8]) -> Result<Bound, Errno> {
     let address = address.map_err(|_| Errno::EINVAL)?;
     bind(socket.as_raw_fd(), &address)
         .map_err(|errno| if errno == Errno::ENOENT { Errno::EACCES } else { errno })?;
-    Ok(Bound { socket, kind: HandleKind::Pipe, path: made })
+    Ok(Bound { socket, kind: HandleKind::Pipe, path: made, is_ours: true })
 }
 
 fn adopt(fd: RawFd) -> Result<Bound, Errno> {
@@ -222,7 +226,7 @@ fn adopt(fd: RawFd) -> Result<Bound, Errno> {
     let socket = take(fd)?;
     fcntl(&socket, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     fcntl(&socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-    Ok(Bound { socket, kind, path: None })
+    Ok(Bound { socket, kind, path: None, is_ours: false })
 }
 
 fn allow_everybody(bound: &Bound, options: Options) -> Result<(), Errno> {

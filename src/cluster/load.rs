@@ -2,7 +2,7 @@
 //!
 //! The worker writes the first cache line, from its event loop; the accept thread writes one word of the second;
 //! `Told` is what a supervised worker adds. Each word has one writer, so nothing here locks or retries. The one
-//! exchange is that of a stack: the primary asks, and a thread of the worker answers.
+//! exchange is that of a stack: the primary asks, and a thread of the worker answers. Further words are for `turns`.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -111,7 +111,7 @@ impl Load {
         Page::open(fd).map(Self)
     }
 
-    fn word(&self, index: usize) -> &AtomicU64 {
+    pub(super) fn word(&self, index: usize) -> &AtomicU64 {
         &self.0.words()[index]
     }
 
@@ -237,14 +237,15 @@ impl Load {
     /// Connections on their way to it.
     pub fn pending(&self) -> u64 {
         // The worker may take one between the two reads; and one that cannot tell takes none.
-        if self.heartbeat() == 0 { 0 } else { self.get(SENT).saturating_sub(self.get(TAKEN)) }
+        let sent = if self.heartbeat() == 0 { 0 } else { self.get(SENT).saturating_sub(self.get(TAKEN)) };
+        sent + self.turns_under_way()
     }
 
     /// The load at a time.
     pub fn at(&self, now: u64) -> Snapshot {
         let heartbeat = self.heartbeat();
         let silent_for = (heartbeat != 0).then(|| now.saturating_sub(heartbeat));
-        let adopted = self.get(TAKEN).saturating_sub(self.get(REFUSED)) + self.get(ACCEPTED);
+        let adopted = (self.get(TAKEN) + self.get(ACCEPTED)).saturating_sub(self.get(REFUSED));
         // What it told last is out of date once it is late: its loop is busy with one thing.
         let is_late = silent_for.is_some_and(|silent_for| silent_for > 2 * HEARTBEAT_INTERVAL);
         Snapshot {

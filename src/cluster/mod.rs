@@ -12,4 +12,5 @@ pub mod packet;
 pub mod primary;
 pub mod proxied;
 pub mod schedule;
+pub mod turns;
 pub mod worker;

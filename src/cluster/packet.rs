@@ -19,9 +19,11 @@ pub struct Packet {
 pub enum Kind {
     /// Primary to worker: here is a connection.
     Connection = 1,
-    /// Worker to primary: the server of `token` takes connections from now on.
+    /// Worker to primary: the server of `token` takes connections from now on. `listener` is 0, or says that it can
+    /// take turns: in the slot of this number less one.
     Ready = 2,
-    /// Worker to primary: take this connection back, and send none until the next `Ready`.
+    /// Worker to primary: take back this connection, if there is one, and send none until the next `Ready`. Without a
+    /// connection `listener` is 1 if the server has no more to do with its slot, else 0.
     Refused = 3,
     /// Primary to worker: with it comes the memory that the worker's load is told in.
     Load = 4,
@@ -36,6 +38,12 @@ pub enum Kind {
     List = 8,
     /// Primary to worker: in answer to question `token`, the worker that JavaScript calls `listener`; 0 ends the list.
     Listed = 9,
+    /// Primary to worker: with it comes the event descriptor by which it is woken for its turns.
+    Bell = 10,
+    /// Primary to worker: with it comes the listening socket at which the server of `token` has turns.
+    Door = 11,
+    /// Worker to primary: it has gone on, as the primary wanted to know.
+    News = 12,
 }
 
 /// Length of an encoded packet.
@@ -65,6 +73,9 @@ impl Packet {
             7 => Kind::Absent,
             8 => Kind::List,
             9 => Kind::Listed,
+            10 => Kind::Bell,
+            11 => Kind::Door,
+            12 => Kind::News,
             _ => return None,
         };
         Some(Self { kind, token: word(4), listener: word(8) })
@@ -87,6 +98,9 @@ mod tests {
             Kind::Absent,
             Kind::List,
             Kind::Listed,
+            Kind::Bell,
+            Kind::Door,
+            Kind::News,
         ];
         for kind in kinds {
             let packet = Packet { kind, token: 7, listener: u32::MAX };

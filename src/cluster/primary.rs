@@ -24,7 +24,8 @@ use super::proxied::By;
 use super::schedule::Policy;
 use crate::sys::fd::with_borrowed;
 use crate::sys::scm;
-use crate::sys::socket::{replace, watch_process};
+use crate::sys::socket::{replace, stop_listening, watch_process};
+use crate::sys::wake::Wake;
 
 /// Number of a listener in this process.
 pub type ListenerId = u32;
@@ -111,6 +112,8 @@ impl Events {
 pub(super) struct Channel {
     pub(super) ours: OwnedFd,
     pub(super) theirs: OwnedFd,
+    /// Wakes the worker for its turns.
+    pub(super) bell: Wake,
 }
 
 /// The accept thread, as others see it.
@@ -194,11 +197,11 @@ impl Primary {
 
     /// Accepts from a listening socket from now on; connections wait in the kernel until a worker joins.
     pub fn listen(&self, bound: Bound, policy: Policy, clients: Clients) -> Listening {
-        let Bound { socket, path, .. } = bound;
+        let Bound { socket, path, is_ours, .. } = bound;
         let (listener, number) = (next_id(), socket.as_raw_fd());
         let events = self.events.clone();
         self.thread.send(Command::Listen { listener, socket, policy, clients, events });
-        Listening { listener, number, path, thread: self.thread }
+        Listening { listener, number, path, is_ours, thread: self.thread }
     }
 
     /// Makes the hand-off socket of a worker that is about to be started, by whose `number` other workers will ask
@@ -209,13 +212,16 @@ impl Primary {
         setsockopt(&ours, SndBuf, &HANDOFF_BUFFER)?;
         let (load, memory) = Load::create()?;
         let (worker, load) = (next_id(), Arc::new(load));
+        let bell = Wake::new()?;
         // The first that the worker finds in the socket.
-        let packet = Packet { kind: Kind::Load, token: 0, listener: 0 };
-        scm::send(ours.as_fd(), &packet.encode(), Some(memory.as_fd()))?;
+        for (kind, descriptor) in [(Kind::Load, memory.as_fd()), (Kind::Bell, bell.as_fd())] {
+            let packet = Packet { kind, token: 0, listener: 0 };
+            scm::send(ours.as_fd(), &packet.encode(), Some(descriptor))?;
+        }
         let new =
             NewWorker { worker, fd: theirs.as_raw_fd(), inode: fstat(&theirs)?.st_ino, load: load.clone() };
         let name = Name { cluster: self.cluster, number };
-        self.thread.send(Command::AddWorker { worker, name, channel: Channel { ours, theirs }, load });
+        self.thread.send(Command::AddWorker { worker, name, channel: Channel { ours, theirs, bell }, load });
         Ok(new)
     }
 
@@ -282,6 +288,7 @@ pub struct Listening {
     listener: ListenerId,
     number: RawFd,
     path: Option<std::path::PathBuf>,
+    is_ours: bool,
     thread: &'static Thread,
 }
 
@@ -306,6 +313,10 @@ impl Drop for Listening {
         // and closes what is put in its place. It leaves the epoll first: an entry whose socket lives on in
         // another process could not be taken out under a number that means something else.
         let _ = with_borrowed(self.number, |fd| self.thread.epoll.delete(fd));
+        // Workers have it too, for as long as it takes them to hear of this.
+        if self.is_ours {
+            let _ = with_borrowed(self.number, stop_listening);
+        }
         let _ = replace(self.number, self.thread.wake.as_fd());
         self.thread.send(Command::Close { listener: self.listener });
     }

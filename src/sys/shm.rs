@@ -15,7 +15,7 @@ use nix::sys::stat::fstat;
 use nix::unistd::ftruncate;
 
 /// Words that are used.
-pub const WORDS: usize = 48;
+pub const WORDS: usize = 128;
 /// Bytes of text.
 pub const TEXT: usize = 12 * 1024;
 /// Where the text begins.

@@ -41,6 +41,31 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     Errno::result(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// How many connections wait to be accepted from a listening TCP socket.
+pub fn backlog(listener: BorrowedFd<'_>) -> Result<u32, Errno> {
+    // tcpi_unacked in struct tcp_info, after eight bytes and four words. Of a listening socket it counts what waits.
+    const UNACKED: usize = 6;
+    let mut words = [0u32; UNACKED + 1];
+    let mut length = size_of_val(&words) as libc::socklen_t;
+    // SAFETY: `words` has room for `length` bytes, and both live until the call returns.
+    let result = unsafe {
+        libc::getsockopt(
+            listener.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            words.as_mut_ptr().cast(),
+            &mut length,
+        )
+    };
+    Errno::result(result).map(|_| words[UNACKED])
+}
+
+/// Stops listening, in every process that has this socket: what waits is reset, the port is free.
+pub fn stop_listening(listener: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: shutdown takes numbers only.
+    Errno::result(unsafe { libc::shutdown(listener.as_raw_fd(), libc::SHUT_RD) }).map(drop)
+}
+
 /// Puts `with` in the place of what `fd` refers to, closing that, while the number stays taken.
 ///
 /// So one thread ends a socket that another thread owns: at once, and without a number that could be reused

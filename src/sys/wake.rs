@@ -1,6 +1,6 @@
 //! Waking one event loop from any thread: an eventfd the loop watches.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -13,6 +13,12 @@ impl Wake {
     /// Makes the descriptor, which programs started here do not inherit.
     pub fn new() -> Result<Self, Errno> {
         EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).map(Self)
+    }
+
+    /// Takes over an event descriptor that another process has made.
+    pub fn from_fd(fd: OwnedFd) -> Self {
+        // SAFETY: all that is done with it are reads and writes of eight bytes, which harm no kind of descriptor.
+        Self(unsafe { EventFd::from_owned_fd(fd) })
     }
 
     /// Makes the descriptor readable. It can only fail where it is readable already.

@@ -26,6 +26,8 @@ pub struct Listen {
     pub readable_all: Option<bool>,
     /// Everybody may write the path.
     pub writable_all: Option<bool>,
+    /// No other program has the descriptor's socket.
+    pub is_ours: Option<bool>,
 }
 
 /// What came of it.
@@ -64,6 +66,7 @@ impl Listen {
             backlog: self.backlog.unwrap_or(0),
             readable_all: self.readable_all.unwrap_or(false),
             writable_all: self.writable_all.unwrap_or(false),
+            is_ours: self.is_ours.unwrap_or(false),
         }
     }
 }

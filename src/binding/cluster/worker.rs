@@ -1,7 +1,7 @@
 //! In a worker: the connections it adopts, and what it tells of its load.
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::{IntoRawFd, RawFd};
+use std::os::fd::{AsFd, IntoRawFd, RawFd};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -11,20 +11,46 @@ use nix::errno::Errno;
 use super::{Engine, Kind, State};
 use crate::cluster::load::{Delays, HEARTBEAT_INTERVAL, Load, Meter, told};
 use crate::cluster::packet::{Kind as Letter, Packet};
-use crate::cluster::worker::{Inbox, Received};
+use crate::cluster::worker::{Accepted, Inbox, Received};
 use crate::sys::fd::take;
 use crate::sys::orphan;
-use crate::sys::uv::{Poll, Timer};
+use crate::sys::uv::{Check, Poll, Prepare, Timer};
 
 /// Connections adopted in one turn of the loop, before what else is ready gets its turn.
 const ADOPT_BATCH: usize = 64;
 /// The heap is measured with every so many heartbeats.
 const HEARTBEATS_PER_HEAP: u32 = 10;
 
+/// Callbacks in each turn of the loop, by which it takes its turns at listening sockets.
+struct OnTurns {
+    _bell: Poll,
+    _before_sleep: Prepare,
+    _after_input: Check,
+}
+
+impl OnTurns {
+    fn new(state: &Rc<State>, inbox: &Inbox) -> Result<Option<Self>, Errno> {
+        let Some(bell) = inbox.bell() else { return Ok(None) };
+        let weak = Rc::downgrade(state);
+        let bell = Poll::new(state.uv_loop, bell.as_fd(), move |_| on_bell(&weak))?;
+        bell.watch(true, false)?;
+        bell.set_ref(false);
+        let weak = Rc::downgrade(state);
+        let before_sleep = Prepare::new(state.uv_loop, move || before_sleep(&weak))?;
+        before_sleep.start();
+        let weak = Rc::downgrade(state);
+        let after_input = Check::new(state.uv_loop, move || take_turns(&weak))?;
+        after_input.start();
+        Ok(Some(Self { _bell: bell, _before_sleep: before_sleep, _after_input: after_input }))
+    }
+}
+
 pub(super) struct WorkerSide {
     // Closed before `inbox`, whose descriptor it watches.
     poll: Poll,
     _heartbeat: Timer,
+    /// What goes on where this worker has turns.
+    turns: RefCell<Option<OnTurns>>,
     inbox: RefCell<Inbox>,
     meter: RefCell<Meter>,
     delays: RefCell<Delays>,
@@ -47,6 +73,7 @@ impl WorkerSide {
         Ok(Rc::new(Self {
             poll,
             _heartbeat: heartbeat,
+            turns: RefCell::default(),
             inbox: RefCell::new(inbox),
             meter: RefCell::default(),
             delays: RefCell::default(),
@@ -119,12 +146,71 @@ fn on_worker_ready(state: &Weak<State>) {
             Received::Letter(packet, descriptor) => {
                 on_letter(&state, packet, descriptor.map_or(-1, IntoRawFd::into_raw_fd));
             }
+            Received::NoDoor(token) => {
+                side.inbox.borrow_mut().leave(token);
+                state.emit(Kind::HandoffFailed, token, -(Errno::EMFILE as i32), 0);
+            }
             Received::Empty => return,
             Received::Closed => {
                 state.cluster.worker.take();
                 return;
             }
         }
+    }
+}
+
+fn with_side(state: &Weak<State>, call: impl FnOnce(&WorkerSide)) {
+    if let Some(state) = state.upgrade() {
+        let side = state.cluster.worker.borrow().clone();
+        side.inspect(|side| call(side));
+    }
+}
+
+/// The loop is woken; what for is looked at once its input is dealt with.
+fn on_bell(state: &Weak<State>) {
+    with_side(state, |side| {
+        side.inbox.borrow().bell().inspect(|bell| bell.clear());
+    });
+}
+
+fn before_sleep(state: &Weak<State>) {
+    with_side(state, |side| {
+        let inbox = side.inbox.borrow();
+        // Given since they were looked at: the loop must not wait.
+        if let (Some(load), Some(bell)) = (inbox.load(), inbox.bell())
+            && !load.fall_asleep()
+        {
+            bell.wake();
+        }
+    });
+}
+
+/// Accepts what this worker has turns for, after the other input of the loop's turn.
+fn take_turns(state: &Weak<State>) {
+    with_side(state, |side| {
+        side.inbox.borrow().load().inspect(|load| load.wake_up());
+    });
+    let Some(state) = state.upgrade() else { return };
+    for _ in 0..ADOPT_BATCH {
+        // Looked up each time: what runs on a connection may end this side.
+        let Some(side) = state.cluster.worker.borrow().clone() else { return };
+        let accepted = side.inbox.borrow().accept();
+        match accepted {
+            Accepted::Connection(packet, connection) => {
+                let fd = connection.into_raw_fd();
+                state.emit(Kind::HandoffConnection, packet.token, fd, packet.listener as i32);
+            }
+            Accepted::Failed(token, errno) => {
+                side.inbox.borrow_mut().pause(token);
+                state.emit(Kind::HandoffFailed, token, -(errno as i32), 0);
+            }
+            Accepted::None => break,
+        }
+    }
+    let Some(side) = state.cluster.worker.borrow().clone() else { return };
+    side.inbox.borrow_mut().tell_news();
+    if side.inbox.borrow().has_unsent() {
+        side.update_watch();
     }
 }
 
@@ -168,7 +254,20 @@ impl Engine {
     /// In a worker: the server of `token` takes connections from now on.
     #[napi]
     pub fn handoff_ready(&self, token: u32) {
-        self.with_inbox(|inbox| inbox.ready(token));
+        let side = self.state.cluster.worker.borrow().clone();
+        let Some(side) = side else { return };
+        if side.turns.borrow().is_none() {
+            let turns = OnTurns::new(&self.state, &side.inbox.borrow());
+            side.turns.replace(turns.ok().flatten());
+        }
+        let takes_turns = side.turns.borrow().is_some();
+        self.with_inbox(|inbox| if takes_turns { inbox.ready_for_turns(token) } else { inbox.ready(token) });
+    }
+
+    /// In a worker: the server of `token` is closed, and takes none any more.
+    #[napi]
+    pub fn handoff_leave(&self, token: u32) {
+        self.with_inbox(|inbox| inbox.leave(token));
     }
 
     /// In a worker: ends it soon after its primary, even if its event loop is blocked; 0 or a negative errno.

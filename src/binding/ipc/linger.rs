@@ -7,6 +7,8 @@ use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
+use nix::sched::sched_yield;
+
 use super::{Channels, Open, ROUNDS_PER_TURN, State};
 use crate::sys::linger::{Linger, PROCESSORS};
 use crate::sys::uv::Prepare;
@@ -75,7 +77,8 @@ impl Channels {
             if self.serve_one(state) {
                 idle_since = Instant::now();
             } else {
-                (0..16).for_each(|_| std::hint::spin_loop());
+                // The other side may have been put on this processor.
+                let _ = sched_yield();
             }
             let now = Instant::now();
             if now.duration_since(idle_since) >= Linger::FOR || now.duration_since(start) >= TURN {

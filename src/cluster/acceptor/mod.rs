@@ -7,6 +7,7 @@ mod letters;
 mod pauses;
 mod peeking;
 mod serving;
+mod turns;
 mod workers;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -25,6 +26,7 @@ use super::load;
 use super::primary::{Clients, Command, Events, ListenerId, WorkerId};
 use super::proxied;
 use super::schedule::{Candidate, Policy, Rotation};
+use crate::sys::socket;
 use crate::sys::thread::schedule_in_batches;
 
 const EVENTS_PER_TURN: usize = 64;
@@ -42,10 +44,17 @@ const PEEKED: u64 = 4 << 32;
 /// How a worker of one listener gets its connections, and whether it can take one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// Over its hand-off socket; `ready` from its `Ready` until it refuses one.
-    Handoff { token: u32, ready: bool },
+    /// Over its hand-off socket; `ready` from its `Ready` until it refuses one. With a `slot` it accepts by itself,
+    /// in its turns, and only what has been accepted already goes over the socket.
+    Handoff { token: u32, ready: bool, slot: Option<usize> },
     /// Over the message channel, one at a time; `busy` until that is answered.
     Message { busy: bool, paused_until: Option<Instant> },
+}
+
+impl Way {
+    fn has_turns(self) -> bool {
+        matches!(self, Self::Handoff { slot: Some(_), .. })
+    }
 }
 
 #[derive(Debug)]
@@ -74,6 +83,8 @@ struct Listener {
     /// Accepted, and given back by a worker or never taken by it; the oldest first.
     waiting: VecDeque<OwnedFd>,
     watched: bool,
+    /// The kernel tells how many connections wait, as turns need it.
+    is_counted: bool,
     /// Accepting pauses until then.
     paused_until: Option<Instant>,
     /// Set while accepting fails, so that it is told once.
@@ -91,6 +102,11 @@ pub(super) struct Acceptor {
     pause_end: Option<Instant>,
     /// When workers with connections to take are looked at; `None` while there is no such worker.
     progress_check: Option<Instant>,
+    /// When workers with turns are looked at, where the policy minds how soon they take them.
+    late_check: Option<Instant>,
+    to_serve: Vec<ListenerId>,
+    /// Workers that have been given turns, and may have to be woken.
+    to_wake: Vec<WorkerId>,
     /// The time of this turn, as `load::now` has it.
     now: u64,
     /// When workers ended soon after their start.
@@ -121,6 +137,9 @@ impl Acceptor {
             workers,
             pause_end: None,
             progress_check: None,
+            late_check: None,
+            to_serve: Vec::new(),
+            to_wake: Vec::new(),
             now: load::now(),
             crashes: Vec::new(),
             candidates: Vec::new(),
@@ -147,7 +166,7 @@ impl Acceptor {
             for event in &ready[..count] {
                 let id = event.data() as u32;
                 match event.data() & !u64::from(u32::MAX) {
-                    LISTENER => self.accept_from(id),
+                    LISTENER => self.serve(id),
                     HANDOFF => self.hear(id, event.events()),
                     PROCESS => self.worker_ended(id),
                     PEEKED => self.look_again(id, event.events()),
@@ -157,6 +176,9 @@ impl Acceptor {
             self.end_peeks();
             self.end_pauses();
             self.check_progress();
+            self.check_late();
+            self.serve_all();
+            self.wake_workers();
         }
     }
 
@@ -175,6 +197,11 @@ impl Acceptor {
                 self.forget_peeks(listener);
                 if let Some(listener) = self.listeners.remove(&listener) {
                     let _ = self.epoll.delete(&listener.socket);
+                    for member in &listener.members {
+                        if let Some(worker) = self.workers.get(&member.worker) {
+                            worker.take_turns_back(member.way);
+                        }
+                    }
                 }
             }
             Command::AddWorker { worker, name, channel, load } => {
@@ -208,6 +235,7 @@ impl Acceptor {
         events: Events,
     ) {
         let _ = self.epoll.add(&socket, EpollEvent::new(EpollFlags::empty(), LISTENER | u64::from(id)));
+        let is_counted = policy != Policy::Sticky && socket::backlog(socket.as_fd()).is_ok();
         let listener = Listener {
             socket,
             events,
@@ -217,6 +245,7 @@ impl Acceptor {
             rotation: Rotation::default(),
             waiting: VecDeque::new(),
             watched: false,
+            is_counted,
             paused_until: None,
             failing: false,
         };
@@ -226,7 +255,7 @@ impl Acceptor {
     fn join(&mut self, id: ListenerId, worker: WorkerId, token: Option<u32>) {
         let Some(listener) = self.listeners.get_mut(&id) else { return };
         let way = match token {
-            Some(token) => Way::Handoff { token, ready: false },
+            Some(token) => Way::Handoff { token, ready: false, slot: None },
             None => Way::Message { busy: false, paused_until: None },
         };
         listener.members.push(Member { worker, way, queue: VecDeque::new() });
@@ -237,6 +266,9 @@ impl Acceptor {
         let Some(listener) = self.listeners.get_mut(&id) else { return };
         if let Some(index) = listener.members.iter().position(|member| member.worker == worker) {
             let member = listener.members.remove(index);
+            if let Some(worker) = self.workers.get(&worker) {
+                worker.take_turns_back(member.way);
+            }
             listener.rotation.removed(index);
             for connection in member.queue.into_iter().rev() {
                 listener.waiting.push_front(connection);

@@ -16,8 +16,8 @@ impl Acceptor {
 
     /// Until when to wait at the longest.
     pub(super) fn timeout(&self) -> EpollTimeout {
-        let Some(next) = self.pause_end.into_iter().chain(self.progress_check).chain(self.peek_end()).min()
-        else {
+        let ends = self.pause_end.into_iter().chain(self.progress_check);
+        let Some(next) = ends.chain(self.late_check).chain(self.peek_end()).min() else {
             return EpollTimeout::NONE;
         };
         let left = next.saturating_duration_since(Instant::now()) + Duration::from_millis(1);

@@ -94,7 +94,8 @@ impl Acceptor {
         self.peek_ends.remove(&(peeking.until, number));
         let _ = self.epoll.delete(&peeking.connection);
         self.give_or_keep(peeking.listener, peeking.connection);
-        self.serve(peeking.listener);
+        // Not what waits in the kernel: this may be called from where that is accepted.
+        self.give_waiting(peeking.listener);
     }
 
     /// A listener is closed, and what waits in front of it with it.

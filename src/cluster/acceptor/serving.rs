@@ -20,58 +20,118 @@ const ACCEPT_BATCH: usize = 64;
 const MAX_QUEUED: usize = 256;
 
 impl Acceptor {
-    /// Gives away what waits, then watches the listener if somebody could take more.
+    /// Has a listener served at the end of this turn: not before all that has come with it is known, or the first of
+    /// several workers to be ready would get everything.
     pub(super) fn serve(&mut self, id: ListenerId) {
-        loop {
-            let can_take = self.pick(id, None).is_some();
-            let Some(listener) = self.listeners.get_mut(&id) else { return };
-            if can_take && let Some(connection) = listener.waiting.pop_front() {
-                if let Err(connection) = self.give(id, connection)
-                    && let Some(listener) = self.listeners.get_mut(&id)
-                {
-                    listener.waiting.push_front(connection);
-                }
-                continue;
-            }
-            if can_take != listener.watched {
-                listener.watched = can_take;
-                let interest = if can_take { EpollFlags::EPOLLIN } else { EpollFlags::empty() };
-                let mut event = EpollEvent::new(interest, LISTENER | u64::from(id));
-                let _ = self.epoll.modify(&listener.socket, &mut event);
-            }
-            return;
+        if !self.to_serve.contains(&id) {
+            self.to_serve.push(id);
         }
     }
 
-    pub(super) fn accept_from(&mut self, id: ListenerId) {
-        for _ in 0..ACCEPT_BATCH {
-            if self.pick(id, None).is_none() {
-                break;
-            }
-            let Some(listener) = self.listeners.get_mut(&id) else { return };
-            match socket::accept(listener.socket.as_fd()) {
-                Ok(connection) => {
-                    listener.failing = false;
-                    let Some(connection) = self.peek(id, connection) else { continue };
-                    if !self.give_or_keep(id, connection) {
-                        break;
-                    }
-                }
-                Err(Errno::EAGAIN) => return,
-                Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM)) => {
-                    if !std::mem::replace(&mut listener.failing, true) {
-                        listener.events.send(Event::AcceptFailed { listener: id, errno });
-                    }
-                    self.pause_listener(id);
-                    break;
-                }
-                // Closed by its JavaScript thread, whose command to forget it is on its way.
-                Err(Errno::EINVAL | Errno::ENOTSOCK | Errno::EBADF | Errno::EOPNOTSUPP) => return,
-                // The error of one connection that has gone already, as accept(2) says.
-                Err(_) => {}
+    /// Gives away what waits here, then what waits in the kernel.
+    pub(super) fn serve_all(&mut self) {
+        while let Some(id) = self.to_serve.pop() {
+            self.give_waiting(id);
+            self.accept_from(id);
+        }
+    }
+
+    /// Gives away what waits here.
+    pub(super) fn give_waiting(&mut self, id: ListenerId) {
+        while self.pick(id, None).is_some()
+            && let Some(listener) = self.listeners.get_mut(&id)
+            && let Some(connection) = listener.waiting.pop_front()
+        {
+            if let Err(connection) = self.give(id, connection)
+                && let Some(listener) = self.listeners.get_mut(&id)
+            {
+                listener.waiting.push_front(connection);
             }
         }
-        self.serve(id);
+    }
+
+    /// Shares out what waits in the kernel. The listener is watched afterwards if somebody could take more.
+    fn accept_from(&mut self, id: ListenerId) {
+        // Counted once: what comes meanwhile makes the listener ready anew.
+        let mut unassigned = None;
+        for _ in 0..ACCEPT_BATCH {
+            let Some((index, rotation)) = self.pick_or_want_news(id) else {
+                return self.watch(id, false);
+            };
+            let Some(listener) = self.listeners.get(&id) else { return };
+            let Some(member) = listener.members.get(index) else { return };
+            let (worker, way, policy) = (member.worker, member.way, listener.policy);
+            if listener.members.iter().any(|member| member.way.has_turns()) {
+                let left = unassigned.unwrap_or_else(|| self.unassigned(id));
+                if left == 0 {
+                    return self.watch(id, true);
+                }
+                unassigned = Some(left - 1);
+            }
+            if let Way::Handoff { slot: Some(slot), .. } = way {
+                if let Some(listener) = self.listeners.get_mut(&id) {
+                    listener.rotation = rotation;
+                }
+                self.give_turn(worker, slot, policy);
+            } else if !self.accept_one(id) {
+                return;
+            }
+        }
+        self.watch_anew(id, true);
+    }
+
+    /// Accepts one connection and gives it away; whether there may be more to do.
+    fn accept_one(&mut self, id: ListenerId) -> bool {
+        let Some(listener) = self.listeners.get_mut(&id) else { return false };
+        match socket::accept(listener.socket.as_fd()) {
+            Ok(connection) => {
+                listener.failing = false;
+                if let Some(connection) = self.peek(id, connection) {
+                    self.give_or_keep(id, connection);
+                }
+            }
+            Err(Errno::EAGAIN) => {
+                self.watch(id, true);
+                return false;
+            }
+            Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM)) => {
+                if !std::mem::replace(&mut listener.failing, true) {
+                    listener.events.send(Event::AcceptFailed { listener: id, errno });
+                }
+                self.pause_listener(id);
+            }
+            // Closed by its JavaScript thread, whose command to forget it is on its way.
+            Err(Errno::EINVAL | Errno::ENOTSOCK | Errno::EBADF | Errno::EOPNOTSUPP) => return false,
+            // The error of one connection that has gone already, as accept(2) says.
+            Err(_) => {}
+        }
+        true
+    }
+
+    /// Has the listener looked at when a connection comes, or not.
+    fn watch(&mut self, id: ListenerId, on: bool) {
+        if self.listeners.get(&id).is_some_and(|listener| listener.watched != on) {
+            self.watch_anew(id, on);
+        }
+    }
+
+    /// As `watch`; what waits already counts as having come.
+    fn watch_anew(&mut self, id: ListenerId, on: bool) {
+        let Some(listener) = self.listeners.get_mut(&id) else { return };
+        listener.watched = on;
+        // Edge-triggered: what waits until a worker takes its turn is no news.
+        let interest = if on { EpollFlags::EPOLLIN | EpollFlags::EPOLLET } else { EpollFlags::empty() };
+        let mut event = EpollEvent::new(interest, LISTENER | u64::from(id));
+        let _ = self.epoll.modify(&listener.socket, &mut event);
+    }
+
+    /// Chooses who gets the next connection. If nobody can take it, the workers tell when they can.
+    fn pick_or_want_news(&mut self, id: ListenerId) -> Option<(usize, Rotation)> {
+        self.pick(id, None).or_else(|| {
+            self.want_news(id);
+            // Whoever had room before it knew of the wish does not tell.
+            self.pick(id, None)
+        })
     }
 
     /// Chooses who gets the next connection of a listener, without giving it the turn.
@@ -92,13 +152,13 @@ impl Acceptor {
         choose(policy, listener.rotation, &self.candidates, client)
     }
 
-    /// Gives a connection away, or has it wait for somebody who can take it; whether it could.
-    pub(super) fn give_or_keep(&mut self, id: ListenerId, connection: OwnedFd) -> bool {
-        let Err(connection) = self.give(id, connection) else { return true };
-        if let Some(listener) = self.listeners.get_mut(&id) {
+    /// Gives a connection away, or has it wait for somebody who can take it.
+    pub(super) fn give_or_keep(&mut self, id: ListenerId, connection: OwnedFd) {
+        if let Err(connection) = self.give(id, connection)
+            && let Some(listener) = self.listeners.get_mut(&id)
+        {
             listener.waiting.push_back(connection);
         }
-        false
     }
 
     /// Gives a connection to whom the policy says, or back if nobody can take it now.
@@ -135,7 +195,8 @@ impl Acceptor {
                 match scm::send(worker.channel.ours.as_fd(), &packet.encode(), Some(connection.as_fd())) {
                     Ok(_) => {
                         listener.rotation = rotation;
-                        worker.sent();
+                        worker.load.sent();
+                        worker.count_given();
                         self.expect_progress();
                     }
                     Err(Errno::EAGAIN) => {
@@ -178,13 +239,16 @@ impl Worker {
             Way::Handoff { ready, .. } if policy == Policy::Sticky => {
                 ready && member.queue.len() < MAX_QUEUED
             }
+            Way::Handoff { ready, slot: Some(slot), .. } => {
+                ready && self.load.turns(slot).given < policy.window()
+            }
             Way::Handoff { ready, .. } => ready && !self.full,
             Way::Message { busy, paused_until } => !busy && paused_until.is_none(),
         };
         let load = self.load.at(now);
         Candidate {
             can_take: has_way && !self.ended && !self.paused,
-            is_sound: !load.is_hung() && self.on_trial_until <= now,
+            is_sound: !load.is_hung() && self.on_trial_until <= now && !self.is_late(),
             weight: self.weight,
             connections: load.open + load.pending + member.reserved(),
             load: self.estimated_load(load),

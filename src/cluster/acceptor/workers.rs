@@ -3,10 +3,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Instant;
 
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
-use super::{Acceptor, HANDOFF, Way};
+use super::{Acceptor, HANDOFF, Listener, Way};
 use crate::cluster::load::{FULLY_USED, Load, Snapshot};
 use crate::cluster::packet::{Kind, LENGTH, Packet};
 use crate::cluster::primary::{Channel, ListenerId, Name, WorkerId};
@@ -44,6 +45,10 @@ pub(super) struct Worker {
     /// The heartbeat at which its use was measured last, and the connections sent to it since.
     measured_at: u64,
     sent_since: u64,
+    /// How often its event loop had turned when it was found to be late with its turns.
+    pub(super) late_at: Option<u64>,
+    /// When it is late with the turn that it was given last.
+    pub(super) late_from: Instant,
 }
 
 impl Worker {
@@ -63,12 +68,13 @@ impl Worker {
             on_trial_until: 0,
             measured_at: 0,
             sent_since: 0,
+            late_at: None,
+            late_from: Instant::now(),
         }
     }
 
-    /// Notes that a connection has been sent to it.
-    pub(super) fn sent(&mut self) {
-        self.load.sent();
+    /// Notes that it gets one more connection.
+    pub(super) fn count_given(&mut self) {
         let heartbeat = self.load.heartbeat();
         if self.measured_at != heartbeat {
             (self.measured_at, self.sent_since) = (heartbeat, 0);
@@ -116,14 +122,20 @@ impl Acceptor {
             };
             let Some(packet) = Packet::decode(&bytes[..length]) else { continue };
             match (packet.kind, connection) {
-                (Kind::Ready, _) => self.note_ready(id, packet.token),
-                (Kind::Refused, Some(connection)) => {
-                    self.set_ready(id, packet.token, false);
-                    if let Some(listener) = self.listeners.get_mut(&packet.listener) {
+                (Kind::Ready, _) => self.note_ready(id, packet),
+                (Kind::Refused, connection) => {
+                    self.set_ready(id, packet.token, None);
+                    if connection.is_none() && packet.listener != 0 {
+                        self.close_door(id, packet.token);
+                    }
+                    if let Some(connection) = connection
+                        && let Some(listener) = self.listeners.get_mut(&packet.listener)
+                    {
                         listener.waiting.push_back(connection);
                         self.serve(packet.listener);
                     }
                 }
+                (Kind::News, _) => self.serve_worker(id),
                 (Kind::Meet, _) => self.introduce(id, packet.token),
                 (Kind::List, _) => self.list(id, packet.token),
                 _ => {}
@@ -131,12 +143,12 @@ impl Acceptor {
         }
     }
 
-    fn note_ready(&mut self, id: WorkerId, token: u32) {
+    fn note_ready(&mut self, id: WorkerId, Packet { token, listener, .. }: Packet) {
         self.try_worker(id);
-        if !self.set_ready(id, token, true) {
+        if !self.set_ready(id, token, Some(listener)) {
             // The worker was faster than the command that made it a member.
             self.execute_all();
-            self.set_ready(id, token, true);
+            self.set_ready(id, token, Some(listener));
         }
     }
 
@@ -153,21 +165,29 @@ impl Acceptor {
         }
     }
 
-    /// Notes whether a server of a worker takes connections; whether there is such a server.
-    fn set_ready(&mut self, id: WorkerId, for_token: u32, now_ready: bool) -> bool {
+    /// Notes whether a server of a worker takes connections, and of what its `Ready` says whether by turns; whether
+    /// there is such a server.
+    fn set_ready(&mut self, id: WorkerId, for_token: u32, now: Option<u32>) -> bool {
+        let Some(worker) = self.workers.get(&id) else { return false };
         let mut found = None;
-        for (&listener, entry) in &mut self.listeners {
-            for member in entry.members.iter_mut().filter(|member| member.worker == id) {
-                if let Way::Handoff { token, ready } = &mut member.way
+        for (&number, listener) in &mut self.listeners {
+            let Listener { socket, is_counted, members, .. } = listener;
+            for member in members.iter_mut().filter(|member| member.worker == id) {
+                if let Way::Handoff { token, ready, slot } = &mut member.way
                     && *token == for_token
                 {
-                    *ready = now_ready;
-                    found = Some(listener);
+                    *ready = now.is_some();
+                    if let Some(offer) = now.filter(|_| *is_counted) {
+                        *slot = slot.or_else(|| worker.open_door(number, socket.as_fd(), *token, offer));
+                    } else {
+                        worker.take_turns_back(member.way);
+                    }
+                    found = Some(number);
                 }
             }
         }
         if let Some(listener) = found {
-            if !now_ready {
+            if now.is_none() {
                 self.unqueue(id);
             }
             self.serve(listener);
@@ -180,6 +200,7 @@ impl Acceptor {
         (worker.weight, worker.paused) = (weight.max(1), paused);
         if paused {
             self.unqueue(id);
+            self.take_all_turns_back(id);
         }
         self.serve_worker(id);
     }
@@ -208,6 +229,7 @@ impl Acceptor {
     pub(super) fn take_back(&mut self, id: WorkerId) {
         self.read_answers(id);
         self.unqueue(id);
+        self.take_all_turns_back(id);
         let Some(worker) = self.workers.get(&id) else { return };
         let mut bytes = [0; LENGTH];
         let mut taken: HashMap<ListenerId, Vec<OwnedFd>> = HashMap::new();

@@ -1,0 +1,210 @@
+//! Turns: the right to accept one connection, given to a worker through the memory it shares with the primary.
+//!
+//! A worker that has a listening socket of the primary's accepts once for each turn it is given. Until then the
+//! connection waits in the kernel and is nobody's: turns that have not begun are taken back at any time, and a worker
+//! that dies leaves its connections where they are.
+//!
+//! Two pairs of words are each written by one side and then read from the other, in sequentially consistent order,
+//! so that no wake-up is lost: a worker that falls asleep looks for turns after it has said so, and the accept thread
+//! looks whether it sleeps after it has given one. Likewise with what the accept thread waits for.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+use super::load::Load;
+
+/// How many listening sockets a worker can have turns at.
+pub const SLOTS: usize = 32;
+
+/// The worker: 1 while its event loop sleeps or is about to. Whoever rings puts it back.
+const ASLEEP: usize = 64;
+/// The worker: how often its event loop has turned.
+const TURNED: usize = 65;
+/// The accept thread: 1 while it wants to be told when the worker has gone on.
+const WANTED: usize = 72;
+/// The accept thread: the highest slot in use, and one.
+const USED: usize = 73;
+/// One word a slot: turns given, then turns begun and not ended, then how often the worker has written it.
+const FIRST_SLOT: usize = 80;
+
+const GIVEN: u64 = 1;
+const GIVEN_MASK: u64 = 0xffff;
+const BEGUN: u64 = 1 << 16;
+const WRITTEN: u64 = 1 << 32;
+
+/// The turns at one socket that a worker has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Turns {
+    /// Given, and not begun.
+    pub given: u64,
+    /// Begun, and not ended: a connection is being accepted.
+    pub begun: u64,
+    /// Changes with every change that the worker makes.
+    pub version: u64,
+}
+
+impl Load {
+    fn slot(&self, slot: usize) -> &AtomicU64 {
+        self.word(FIRST_SLOT + slot % SLOTS)
+    }
+
+    /// In the accept thread: the worker may accept once more.
+    pub fn give_turn(&self, slot: usize) {
+        self.slot(slot).fetch_add(GIVEN, SeqCst);
+    }
+
+    /// From either side: takes back what has not begun.
+    pub fn take_turns_back(&self, slot: usize) -> u64 {
+        let before = self.slot(slot).fetch_and(!GIVEN_MASK, SeqCst);
+        before & GIVEN_MASK
+    }
+
+    /// In the accept thread: what it knows of the turns at one socket.
+    pub fn turns(&self, slot: usize) -> Turns {
+        let word = self.slot(slot).load(SeqCst);
+        Turns { given: word & GIVEN_MASK, begun: (word & !GIVEN_MASK & (WRITTEN - 1)) / BEGUN, version: word }
+    }
+
+    /// In the accept thread: slots up to this one are in use.
+    pub fn use_slot(&self, slot: usize) {
+        let used = self.word(USED);
+        used.store(used.load(Relaxed).max(slot as u64 + 1), SeqCst);
+    }
+
+    /// Turns given at all sockets.
+    pub fn turns_given(&self) -> u64 {
+        let used = (self.word(USED).load(Relaxed) as usize).min(SLOTS);
+        (0..used).map(|slot| self.slot(slot).load(SeqCst) & GIVEN_MASK).sum()
+    }
+
+    /// Turns given or begun, at all sockets.
+    pub fn turns_under_way(&self) -> u64 {
+        let used = (self.word(USED).load(Relaxed) as usize).min(SLOTS);
+        (0..used).map(|slot| self.turns(slot)).map(|turns| turns.given + turns.begun.min(1)).sum()
+    }
+
+    /// In the worker: begins a turn, if it has one. `end_turn` has to follow.
+    pub fn begin_turn(&self, slot: usize) -> bool {
+        self.slot(slot)
+            .fetch_update(SeqCst, SeqCst, |word| {
+                (word & GIVEN_MASK != 0).then(|| word.wrapping_add(WRITTEN + BEGUN - GIVEN))
+            })
+            .is_ok()
+    }
+
+    /// In the worker: the connection is accepted, or there was none.
+    pub fn end_turn(&self, slot: usize) {
+        self.slot(slot).fetch_add(WRITTEN - BEGUN, SeqCst);
+    }
+
+    /// In the worker: its event loop is about to sleep, unless this says that there are turns.
+    pub fn fall_asleep(&self) -> bool {
+        self.word(ASLEEP).store(1, SeqCst);
+        if self.turns_given() == 0 {
+            return true;
+        }
+        self.word(ASLEEP).store(0, SeqCst);
+        false
+    }
+
+    /// In the worker: its event loop has turned.
+    pub fn wake_up(&self) {
+        self.word(ASLEEP).store(0, Relaxed);
+        let turned = self.word(TURNED);
+        turned.store(turned.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    /// How often the event loop of the worker has turned.
+    pub fn turned(&self) -> u64 {
+        self.word(TURNED).load(SeqCst)
+    }
+
+    /// Whether the event loop of the worker sleeps, so that what it is given needs a bell.
+    pub fn is_asleep(&self) -> bool {
+        self.word(ASLEEP).load(SeqCst) != 0
+    }
+
+    /// In the accept thread: whether to ring the worker's bell. Once only for each sleep.
+    pub fn wake(&self) -> bool {
+        self.word(ASLEEP).swap(0, SeqCst) != 0
+    }
+
+    /// In the accept thread: it wants to know when the worker has gone on.
+    pub fn want_news(&self) {
+        self.word(WANTED).store(1, SeqCst);
+    }
+
+    /// In the worker: whether the accept thread wants to know that it has gone on. Once only for each wish.
+    pub fn is_news_wanted(&self) -> bool {
+        let wanted = self.word(WANTED);
+        wanted.load(SeqCst) != 0 && wanted.swap(0, SeqCst) != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_is_begun_once_and_not_after_it_was_taken_back() {
+        let (ours, fd) = Load::create().unwrap();
+        let theirs = Load::open(&fd).unwrap();
+        ours.use_slot(3);
+        assert!(!theirs.begin_turn(3));
+        (0..3).for_each(|_| ours.give_turn(3));
+        assert_eq!(ours.turns_given(), 3);
+        assert!(theirs.begin_turn(3));
+        let Turns { given, begun, version } = ours.turns(3);
+        assert_eq!((given, begun), (2, 1));
+        assert_eq!(ours.take_turns_back(3), 2);
+        assert!(!theirs.begin_turn(3));
+        theirs.end_turn(3);
+        let after = ours.turns(3);
+        assert_eq!((after.given, after.begun), (0, 0));
+        assert_ne!(after.version, version);
+    }
+
+    #[test]
+    fn a_bell_rings_once_for_each_sleep_and_nobody_sleeps_on_a_turn() {
+        let (ours, fd) = Load::create().unwrap();
+        let theirs = Load::open(&fd).unwrap();
+        ours.use_slot(0);
+        assert!(!ours.wake());
+        assert!(theirs.fall_asleep());
+        assert!(ours.is_asleep() && ours.wake() && !ours.wake());
+        ours.give_turn(0);
+        assert!(!theirs.fall_asleep());
+        assert!(!ours.wake());
+    }
+
+    #[test]
+    fn every_turn_is_used_or_taken_back_whatever_the_timing() {
+        const TURNS: u64 = 200_000;
+        let (ours, fd) = Load::create().unwrap();
+        let theirs = Load::open(&fd).unwrap();
+        let worker = std::thread::spawn(move || {
+            let mut used = 0;
+            // Told that it is over by a turn at another socket.
+            while !theirs.begin_turn(1) {
+                while theirs.begin_turn(0) {
+                    used += 1;
+                    theirs.end_turn(0);
+                }
+            }
+            used
+        });
+        let mut back = 0;
+        for turn in 0..TURNS {
+            ours.give_turn(0);
+            if turn % 3 == 0 {
+                back += ours.take_turns_back(0);
+            }
+            while ours.turns(0).given > 1000 {
+                std::thread::yield_now();
+            }
+        }
+        back += ours.take_turns_back(0);
+        ours.give_turn(1);
+        assert_eq!(worker.join().unwrap() + back, TURNS);
+    }
+}
