@@ -208,7 +208,6 @@ export interface UsageMetrics {
   gc: { count: number; time: number };
   connections: { open: number; total: number; pending: number };
   requests: { total: number; active: number };
-  ipc: { sent: number; received: number };
 }
 
 export interface WorkerMetrics extends UsageMetrics {

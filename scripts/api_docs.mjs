@@ -38,7 +38,9 @@ function emit(file, text) {
 }
 
 function indexPage() {
-  const rows = pages.map(({ name, file, types }) => `| [\`${name}\`](${file}) | [${types}](../../${types}) |`);
+  const rows = pages.map(
+    ({ name, file, types }) => `| [\`${name}\`](${file}) | [${types}](../../${types}) |`,
+  );
   return `${mark()}# API\n\nWhat rcluster adds to Node's own types, with units and defaults. Node's own part is in Node's documentation.\n\n| import | types |\n| --- | --- |\n${rows.join('\n')}\n`;
 }
 
@@ -57,7 +59,9 @@ function apiPage({ name, types }) {
 
   /** The comment that stands right before a node. */
   const docOf = (node) => {
-    const before = docs.filter(({ end }) => end <= node.start && /^\s*$/.test(source.slice(end, node.start))).at(-1);
+    const before = docs
+      .filter(({ end }) => end <= node.start && /^\s*$/.test(source.slice(end, node.start)))
+      .at(-1);
     return before ? textOf(before.value) : '';
   };
   const codeOf = (start, end) => source.slice(start, end).replace(/\s+$/, '');
@@ -97,11 +101,17 @@ function apiPage({ name, types }) {
     }
   };
   const describe = (member, doc, code) => {
-    const text = outdent(code(member.start, member.end)).replaceAll(/\s*\n\s*/g, ' ').replace(/;$/, '');
+    const text = outdent(code(member.start, member.end))
+      .replaceAll(/\s*\n\s*/g, ' ')
+      .replace(/;$/, '');
     parts.push(`- \`${text.replaceAll('`', '')}\`${doc ? `\\\n${indent(doc)}` : ''}`);
   };
   visit(program.body, 2, undefined);
-  return `${parts.join('\n').replaceAll(/\n(- [\s\S]*?)(?=\n#|\n```|$)/g, '\n$1\n').replaceAll(/\n{3,}/g, '\n\n').trimEnd()}\n`;
+  return `${parts
+    .join('\n')
+    .replaceAll(/\n(- [\s\S]*?)(?=\n#|\n```|$)/g, '\n$1\n')
+    .replaceAll(/\n{3,}/g, '\n\n')
+    .trimEnd()}\n`;
 }
 
 function heading(parts, level, name, owner) {

@@ -31,8 +31,6 @@ function countsOf(run) {
     gcTime: told(numbers, 'gcTime'),
     connections: adopted,
     requests: told(numbers, 'requests'),
-    sent: told(numbers, 'sent'),
-    received: told(numbers, 'received'),
   };
 }
 
@@ -71,7 +69,6 @@ function workerMetrics(supervisor, place, run, pss) {
     gc: { count: counts.gcCount, time: counts.gcTime },
     connections: { open, total: counts.connections, pending },
     requests: { total: counts.requests, active: told(numbers, 'active') },
-    ipc: { sent: counts.sent, received: counts.received },
     silentFor,
   };
 }
@@ -113,7 +110,6 @@ function total(workers, past) {
       total: ever('requests', ({ requests }) => requests.total),
       active: sum(({ requests }) => requests.active),
     },
-    ipc: { sent: ever('sent', ({ ipc }) => ipc.sent), received: ever('received', ({ ipc }) => ipc.received) },
   };
 }
 

@@ -7,7 +7,7 @@
  */
 const NUMBERS = Object.freeze([
   'heapUsed', 'heapTotal', 'heapLimit', 'external', 'arrayBuffers', 'gcCount', 'gcTime', 'delayMean', 'delayP50',
-  'delayP99', 'requests', 'active', 'delayMax', 'sent', 'received', 'nearHeapLimit',
+  'delayP99', 'requests', 'active', 'delayMax', 'nearHeapLimit',
 ]); // prettier-ignore
 
 /** Numbers that the engine's native side writes by itself. */

@@ -96,13 +96,6 @@ const ofWorkers = [
   ['connections', 'counter', 'Connections it has got', (worker) => worker.connections?.total],
   ['requests_active', 'gauge', 'HTTP requests under way', (worker) => worker.requests?.active],
   ['requests', 'counter', 'HTTP requests it has got', (worker) => worker.requests?.total],
-  ['ipc_messages_sent', 'counter', 'Messages from the supervisor to it', (worker) => worker.ipc?.sent],
-  [
-    'ipc_messages_received',
-    'counter',
-    'Messages from it to the supervisor',
-    (worker) => worker.ipc?.received,
-  ],
 ];
 
 /**

@@ -269,7 +269,7 @@ class Place {
 
   /** @param {OneRun} run @param {string} reason @param {number} value @param {number} limit */
   async replaceOrWait(run, reason, value, limit) {
-    const isReplaced = await this.supervisor.recycle(this, run, reason, value, limit);
+    const isReplaced = await this.supervisor.replacing.recycle(this, run, reason, value, limit);
     if (!isReplaced && this.run === run) after(RECYCLE_PAUSE, () => run.exit ?? run.arm());
   }
 

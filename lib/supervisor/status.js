@@ -66,4 +66,22 @@ function waitingStatus(supervisor, place) {
   };
 }
 
-module.exports = { runStatus, waitingStatus };
+/** Of all of it. @param {any} supervisor */
+function supervisorStatus(supervisor) {
+  const { name, state, isReady, instances, generation, counts } = supervisor;
+  return {
+    name,
+    pid: process.pid,
+    state,
+    ready: isReady,
+    instances,
+    uptime: Date.now() - supervisor.startedAt,
+    restarts: counts.restarts,
+    reloads: counts.reloads,
+    generation,
+    exec: supervisor.template.script,
+    workers: supervisor.workers,
+  };
+}
+
+module.exports = { runStatus, supervisorStatus, waitingStatus };

@@ -60,7 +60,7 @@ pub mod told {
     /// See `DELAY_MEAN`.
     pub const DELAY_MAX: usize = 12;
     /// How often V8 was about to give up for lack of heap.
-    pub const NEAR_HEAP_LIMIT: usize = 15;
+    pub const NEAR_HEAP_LIMIT: usize = 13;
     /// Those of the native side.
     pub const NATIVE: [usize; 7] =
         [GC_COUNT, GC_TIME, DELAY_MEAN, DELAY_P50, DELAY_P99, DELAY_MAX, NEAR_HEAP_LIMIT];
