@@ -5,6 +5,8 @@ import { expect, test } from 'vitest';
 import { fixture, runScript } from '../helpers/run_script.mjs';
 
 const COUNT = 200_000 * Number(process.env.RCLUSTER_TORTURE ?? 1);
+// What V8 and the allocator keep differs from run to run; a leak would be many bytes for each message, not one.
+const LIMIT = 15 + COUNT / 1e6;
 const timeout = 60_000 + COUNT / 5;
 
 test.each(['json', 'advanced'])('neither side grows (%s)', { timeout }, async (serialization) => {
@@ -16,5 +18,5 @@ test.each(['json', 'advanced'])('neither side grows (%s)', { timeout }, async (s
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   const { transport, grown } = JSON.parse(stdout);
   expect(transport).toBe('ring');
-  expect(Math.max(...grown)).toBeLessThan(15);
+  expect(Math.max(...grown)).toBeLessThan(LIMIT);
 });
