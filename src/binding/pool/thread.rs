@@ -3,8 +3,7 @@
 use std::cell::Cell;
 use std::os::fd::AsFd;
 use std::rc::{Rc, Weak};
-use std::sync::{Arc, LazyLock};
-use std::thread::available_parallelism;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use napi::bindgen_prelude::{Object, Uint8ArraySlice, Unknown};
@@ -18,6 +17,7 @@ use crate::pool::dispatch::Pool;
 use crate::pool::table::Table;
 use crate::pool::task::{Payload, ThreadId};
 use crate::pool::text::Text;
+use crate::sys::linger::PROCESSORS;
 use crate::sys::node::Handle;
 use crate::sys::shared;
 use crate::sys::uv::Poll;
@@ -52,9 +52,6 @@ impl SeatEnd {
         Ok((Rc::new(Self { poll, wake, pool, thread, linger: Linger::default() }), table))
     }
 }
-
-static PROCESSORS: LazyLock<usize> =
-    LazyLock::new(|| available_parallelism().map_or(1, |processors| processors.get()));
 
 /// Waking a thread on a processor that has gone to sleep takes longer than a small task. So a thread that has had one
 /// looks for the next for a moment, if that has paid lately.
