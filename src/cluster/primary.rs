@@ -11,7 +11,6 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 use nix::sys::socket::sockopt::SndBuf;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair};
 use nix::sys::stat::fstat;
@@ -25,6 +24,7 @@ use super::schedule::Policy;
 use crate::sys::fd::with_borrowed;
 use crate::sys::scm;
 use crate::sys::socket::{replace, stop_listening, watch_process};
+use crate::sys::thread;
 use crate::sys::wake::Wake;
 
 /// Number of a listener in this process.
@@ -136,15 +136,8 @@ impl Thread {
         let wake = new_wake()?;
         let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
         let acceptor = Acceptor::new(epoll.clone(), receiver, wake.clone())?;
-        // It inherits this mask: signals are for Node's own threads.
-        let mut before = SigSet::empty();
-        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
-        let started = std::thread::Builder::new()
-            .name("rcluster-accept".into())
-            .stack_size(256 * 1024)
-            .spawn(|| acceptor.run());
-        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
-        started.map(|_| Self { commands: sender, wake, epoll }).map_err(|_| Errno::EAGAIN)
+        thread::start("rcluster-accept", || acceptor.run())?;
+        Ok(Self { commands: sender, wake, epoll })
     }
 
     fn send(&self, command: Command) {

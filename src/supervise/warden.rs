@@ -13,7 +13,6 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
 use super::health::{self, Limits, Seen, Trouble};
 use super::sample;
@@ -21,6 +20,7 @@ use super::scale::{self, Rule};
 use crate::cluster::load::{Load, TOLD_NUMBERS, now, told};
 use crate::process::tree;
 use crate::sys::pidfd::signal_if;
+use crate::sys::thread;
 use crate::sys::wake::Wake;
 
 /// Number of a worker, a timer or a group in this process.
@@ -136,15 +136,8 @@ impl Thread {
         let (sender, receiver) = unbounded();
         let wake = Arc::new(Wake::new()?);
         let watch = Watch::new(receiver, wake.clone());
-        // It inherits this mask: signals are for Node's own threads.
-        let mut before = SigSet::empty();
-        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
-        let started = std::thread::Builder::new()
-            .name("rcluster-warden".into())
-            .stack_size(256 * 1024)
-            .spawn(|| watch.run());
-        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
-        started.map(|_| Self { commands: sender, wake }).map_err(|_| Errno::EAGAIN)
+        thread::start("rcluster-warden", || watch.run())?;
+        Ok(Self { commands: sender, wake })
     }
 }
 

@@ -1,6 +1,23 @@
-//! How the kernel schedules a thread.
+//! Native threads beside Node's own: how they start, and how the kernel schedules them.
 
 use std::mem::MaybeUninit;
+use std::thread::Builder;
+
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
+
+/// Bytes of stack, enough for any of ours.
+const STACK: usize = 256 * 1024;
+
+/// Starts a thread on which no signal is delivered: signals are for Node's own threads.
+pub fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Errno> {
+    // It inherits this mask.
+    let mut before = SigSet::empty();
+    pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
+    let started = Builder::new().name(name.into()).stack_size(STACK).spawn(run);
+    pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
+    started.map(drop).map_err(|_| Errno::EAGAIN)
+}
 
 /// Has the calling thread wait for its turn when woken, instead of interrupting what runs (SCHED_BATCH).
 ///
