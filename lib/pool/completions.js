@@ -98,7 +98,7 @@ function landed(index, type) {
  * @param {number} thread
  */
 function fromPort(pool, thread) {
-  const port = pool?.portOf(thread);
+  const port = pool?.threads.handles.get(thread)?.port;
   const result = port && receiveMessageOnPort(port)?.message[1];
   offers.learn(result);
   return result;

@@ -48,4 +48,21 @@ const Errors = {
   },
 };
 
-module.exports = { AbortError, Errors, TimeoutError };
+/**
+ * Says in an uncaught error of a thread where it happened, without changing what users compare.
+ * @param {any} error
+ * @param {number} threadId
+ * @param {number} taskId
+ */
+function withThread(error, threadId, taskId) {
+  if (typeof error === 'object' && error !== null && Object.isExtensible(error)) {
+    Object.defineProperties(error, {
+      threadId: { value: threadId, configurable: true, writable: true },
+      taskId: { value: taskId, configurable: true, writable: true },
+      exitCode: { value: 1, configurable: true, writable: true },
+    });
+  }
+  return error;
+}
+
+module.exports = { AbortError, Errors, TimeoutError, withThread };

@@ -107,12 +107,12 @@ class Pool extends EventEmitterAsyncResource {
     if (options === null || typeof options !== 'object') throw new TypeError('options must be an object');
     const { force = false } = copyOf(options);
     if (typeof force !== 'boolean') throw new TypeError('force argument must be a boolean');
-    return await this.#pool.close(force);
+    return await this.#pool.end.close(force);
   }
 
   /** Ends all threads; tasks that have not finished are rejected. */
   destroy() {
-    return this.#pool.destroy();
+    return this.#pool.end.destroy();
   }
 
   [Symbol.dispose ?? Symbol.for('Symbol.dispose')]() {
@@ -137,12 +137,12 @@ class Pool extends EventEmitterAsyncResource {
 
   /** The workers. */
   get threads() {
-    return [...this.#pool.handles.values()].map(({ worker }) => worker);
+    return [...this.#pool.threads.handles.values()].map(({ worker }) => worker);
   }
 
   get idleThreads() {
     let count = 0;
-    for (const handle of this.#pool.readyHandles()) if (this.#pool.scheduler.usageOf(handle) === 0) count++;
+    for (const handle of this.#pool.threads.ready()) if (this.#pool.scheduler.usageOf(handle) === 0) count++;
     return count;
   }
 

@@ -17,11 +17,12 @@ class Task extends AsyncResource {
   /**
    * @param {any} pool
    * @param {any} value
-   * @param {{ transferList?: any, filename: string, name: string, handler: number, priority: number }} options
+   * @param {{ filename: string, name: string, handler: number }} target
+   * @param {{ transferList?: any, priority: number }} options
    * @param {(result: any) => void} resolve
    * @param {(error: any) => void} reject
    */
-  constructor(pool, value, { transferList, filename, name, handler, priority }, resolve, reject) {
+  constructor(pool, value, { filename, name, handler }, { transferList, priority }, resolve, reject) {
     super('Piscina.Task', { requireManualDestroy: true, triggerAsyncId: pool.asyncId });
     this.taskId = lastId = (lastId + 1) & 0x3fffffff;
     this.pool = pool;
@@ -81,18 +82,4 @@ class Task extends AsyncResource {
   }
 }
 
-/**
- * Calls back when a signal, of either shape, fires; returns how to stop that.
- * @param {any} signal
- * @param {() => void} listener
- */
-function onAbort(signal, listener) {
-  if ('addEventListener' in signal) {
-    signal.addEventListener('abort', listener, { once: true });
-    return () => signal.removeEventListener('abort', listener);
-  }
-  signal.once('abort', listener);
-  return () => signal.removeListener('abort', listener);
-}
-
-module.exports = { Task, onAbort };
+module.exports = { Task };

@@ -7,7 +7,7 @@
 const { performance } = require('node:perf_hooks');
 
 const completions = require('../completions');
-const { kHandle } = require('./thread_handle');
+const { kHandle } = require('./view');
 
 class BalancedScheduler {
   #pool;
@@ -32,16 +32,15 @@ class BalancedScheduler {
 
   get usage() {
     let usage = 0;
-    for (const handle of this.#pool.readyHandles()) {
-      const one = currentUsage(handle);
-      if (Number.isFinite(one)) usage += one;
+    for (const { currentUsage } of this.#pool.threads.ready()) {
+      if (Number.isFinite(currentUsage)) usage += currentUsage;
     }
     return usage;
   }
 
   get inFlight() {
     let count = this.queued;
-    for (const handle of this.#pool.handles.values()) count += handle.tasks.size;
+    for (const handle of this.#pool.threads.handles.values()) count += handle.tasks.size;
     return count;
   }
 
@@ -49,7 +48,7 @@ class BalancedScheduler {
   get isFull() {
     return (
       this.#queue.size > 0 ||
-      [...this.#pool.readyHandles()].every((one) => currentUsage(one) >= this.#pool.limit)
+      [...this.#pool.threads.ready()].every((one) => one.currentUsage >= this.#pool.limit)
     );
   }
 
@@ -77,12 +76,12 @@ class BalancedScheduler {
     while (this.queued > 0) {
       const task = this.#skipped.shift() ?? this.#queue.shift();
       if (this.#place(task, workers)) continue;
-      if (!this.#pool.grow()) break;
+      if (!this.#pool.threads.grow()) break;
     }
   }
 
   #interfaces() {
-    return [...this.#pool.readyHandles()].map((handle) => this.interfaceOf(handle));
+    return [...this.#pool.threads.ready()].map((handle) => this.#pool.interfaceOf(handle));
   }
 
   /**
@@ -167,28 +166,8 @@ class BalancedScheduler {
    * @param {any} handle
    */
   usageOf(handle) {
-    return currentUsage(handle);
+    return handle.currentUsage;
   }
-
-  /**
-   * What a load balancer sees of a thread.
-   * @param {any} handle
-   */
-  interfaceOf(handle) {
-    return this.#pool.interfaceOf(handle);
-  }
-}
-
-/** @param {any} handle */
-function isRunningAbortable(handle) {
-  if (handle.tasks.size !== 1) return false;
-  const [task] = handle.tasks;
-  return task.isAbortable;
-}
-
-/** @param {any} handle */
-function currentUsage(handle) {
-  return isRunningAbortable(handle) ? Infinity : handle.tasks.size;
 }
 
 /**
@@ -213,4 +192,4 @@ function leastBusy(limit) {
   };
 }
 
-module.exports = { BalancedScheduler, isRunningAbortable };
+module.exports = { BalancedScheduler };

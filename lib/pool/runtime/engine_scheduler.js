@@ -48,16 +48,16 @@ class EngineScheduler {
 
   /** Tasks that no thread has room for. */
   get queued() {
-    return Math.max(0, this.inFlight - this.#pool.readyCount * this.#pool.limit);
+    return Math.max(0, this.inFlight - this.#pool.threads.readyCount * this.#pool.limit);
   }
 
   /** Places taken in threads that are ready. */
   get usage() {
-    return Math.min(this.inFlight, this.#pool.readyCount * this.#pool.limit);
+    return Math.min(this.inFlight, this.#pool.threads.readyCount * this.#pool.limit);
   }
 
   get isFull() {
-    return this.inFlight >= this.#pool.readyCount * this.#pool.limit;
+    return this.inFlight >= this.#pool.threads.readyCount * this.#pool.limit;
   }
 
   /** @param {InstanceType<typeof import('../task').Task>} task */
@@ -75,7 +75,7 @@ class EngineScheduler {
    */
   #submitMessage(task) {
     this.flush();
-    const thread = this.#pool.handleOf(engine.poolFreeThread(this.#pool.id, this.#pool.limit));
+    const thread = this.#pool.threads.handles.get(engine.poolFreeThread(this.#pool.id, this.#pool.limit));
     if (thread === undefined) {
       const type = task.transferList.length > 0 ? -1 : typeOfBig(task.value);
       this.#enqueue(task, type < 0 ? PORT : BYTES | (type << TYPE_SHIFT));
@@ -154,7 +154,7 @@ class EngineScheduler {
     const thread = engine.poolCancel(this.#pool.id, task.taskId);
     completions.remove(task);
     this.inFlight--;
-    return this.#pool.handleOf(thread);
+    return this.#pool.threads.handles.get(thread);
   }
 
   /**

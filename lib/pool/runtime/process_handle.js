@@ -6,11 +6,10 @@
 
 const { EventEmitter } = require('node:events');
 const path = require('node:path');
-const { createHistogram } = require('node:perf_hooks');
 
 const { fork } = require('../../child_process');
-const completions = require('../completions');
-const { READY } = require('../protocol');
+const { LEFT, READY } = require('../protocol');
+const { Handle } = require('./handle');
 
 const ENTRY = path.join(__dirname, '..', 'entry', 'process.js');
 
@@ -50,17 +49,23 @@ class ProcessWorker extends EventEmitter {
   }
 }
 
-class ProcessHandle {
-  /** @param {any} options the pool's */
-  constructor(options) {
-    this.number = ++lastNumber;
+class ProcessHandle extends Handle {
+  #pool;
+  /** Whether another has taken its place. */
+  #mayLeave = false;
+
+  /** @param {any} pool */
+  constructor(pool) {
+    const { options } = pool;
+    super(++lastNumber, options);
+    this.#pool = pool;
     const child = fork(ENTRY, options.argv ?? [], {
       env: typeof options.env === 'object' ? options.env : process.env,
       execArgv: options.execArgv,
       serialization: 'advanced',
     });
     this.worker = new ProcessWorker(child);
-    this.threadId = child.pid;
+    this.threadId = /** @type {number} */ (child.pid);
     child.send({
       filename: options.filename,
       name: options.name,
@@ -68,23 +73,6 @@ class ProcessHandle {
       niceIncrement: options.niceIncrement,
     });
     child.on('message', (/** @type {any} */ message) => this.#onMessage(message));
-    this.startedAt = Date.now();
-    this.isReady = false;
-    this.hasJoined = false;
-    this.isDestroyed = false;
-    this.isLeaving = false;
-    /** @type {Set<InstanceType<typeof import('../task').Task>>} */
-    this.tasks = new Set();
-    this.finished = 0;
-    /** @type {NodeJS.Timeout | null} */
-    this.idleTimer = null;
-    this.histogram = options.workerHistogram ? createHistogram() : null;
-    /** Set by the pool. @type {(kind: number, task: number) => void} */
-    this.onNews = () => {};
-    /** Set by the pool. @type {(task: any, isError: boolean, result: any) => void} */
-    this.onCompletion = () => {};
-    /** @type {(() => void) | undefined} */
-    this.onReady = undefined;
   }
 
   /**
@@ -95,13 +83,12 @@ class ProcessHandle {
     if (news === undefined) {
       this.worker.emit('message', message);
     } else if (news.ready) {
-      this.onNews(READY, 0);
+      this.#pool.onNews(READY, this.number, 0);
     } else if ('failure' in news) {
       this.worker.emit('error', news.failure);
     } else {
-      const task = completions.tasks.get(news.task);
-      if (task !== undefined)
-        this.onCompletion(task, 'error' in news, 'error' in news ? news.error : news.result);
+      const isError = 'error' in news;
+      this.#pool.complete(news.task, this.number, isError, isError ? news.error : news.result);
       if (this.tasks.size === 0) this.#afterLast();
     }
   }
@@ -110,7 +97,7 @@ class ProcessHandle {
   #afterLast() {
     if (this.isDestroyed) return;
     this.worker.unref();
-    if (this.isLeaving && this.mayLeave) this.onNews(-1, 0);
+    if (this.#mayLeave) this.#pool.onNews(LEFT, this.number, 0);
   }
 
   /** @param {InstanceType<typeof import('../task').Task>} task */
@@ -128,22 +115,13 @@ class ProcessHandle {
   }
 
   leave() {
-    this.mayLeave = true;
+    this.#mayLeave = true;
     if (this.tasks.size === 0) this.#afterLast();
   }
 
-  /** Ends it. */
-  destroy() {
-    if (this.isDestroyed) return [];
-    this.isDestroyed = true;
-    this.clearIdleTimer();
+  end() {
     this.worker.terminate();
     return [];
-  }
-
-  clearIdleTimer() {
-    if (this.idleTimer !== null) clearTimeout(this.idleTimer);
-    this.idleTimer = null;
   }
 }
 

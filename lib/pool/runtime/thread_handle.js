@@ -4,7 +4,6 @@
 // The owner's view of one thread: the Worker, the port for what cannot go through the engine, its place there.
 
 const path = require('node:path');
-const { createHistogram } = require('node:perf_hooks');
 const { MessageChannel, Worker } = require('node:worker_threads');
 
 const bindingFile = require('../../binding_file');
@@ -23,21 +22,17 @@ const {
   TEXT,
   WANT,
 } = require('../protocol');
+const { Handle } = require('./handle');
 
 const ENTRY = path.join(__dirname, '..', 'entry', 'thread.js');
 
-const kHandle = Symbol('rcluster.handle');
-
 const fields = new Int32Array(5);
 
-class ThreadHandle {
-  /**
-   * @param {any} options the pool's
-   * @param {number} poolId
-   */
-  constructor(options, poolId) {
+class ThreadHandle extends Handle {
+  /** @param {any} pool */
+  constructor({ id: poolId, options }) {
+    super(engine.poolAddThread(poolId), options);
     this.poolId = poolId;
-    this.number = engine.poolAddThread(poolId);
     const { port1, port2 } = new MessageChannel();
     this.port = port1;
     // Read when the engine says so, never listened to: it must not keep the process alive.
@@ -65,21 +60,7 @@ class ThreadHandle {
       },
       [port2],
     );
-    // The Worker forgets it when it ends.
     this.threadId = this.worker.threadId;
-    this.startedAt = Date.now();
-    this.isReady = false;
-    /** Whether it has said so itself. */
-    this.hasJoined = false;
-    this.isDestroyed = false;
-    this.isLeaving = false;
-    /** Tasks given to it by the scheduler in JavaScript. @type {Set<any>} */
-    this.tasks = new Set();
-    /** Tasks it has finished. */
-    this.finished = 0;
-    /** @type {NodeJS.Timeout | null} */
-    this.idleTimer = null;
-    this.histogram = options.workerHistogram ? createHistogram() : null;
   }
 
   /** Takes it out if it has nothing to do. */
@@ -153,21 +134,12 @@ class ThreadHandle {
     return typeOfBig(value) >= 0 && engine.poolFill(this.poolId, this.number, taskId, bytesOf(value));
   }
 
-  /** Ends it. @returns {number[]} the tasks it had begun */
-  destroy() {
-    if (this.isDestroyed) return [];
-    this.isDestroyed = true;
-    this.clearIdleTimer();
+  end() {
     const lost = engine.poolRemoveThread(this.poolId, this.number);
     this.worker.terminate();
     this.port.close();
     return lost;
   }
-
-  clearIdleTimer() {
-    if (this.idleTimer !== null) clearTimeout(this.idleTimer);
-    this.idleTimer = null;
-  }
 }
 
-module.exports = { ThreadHandle, kHandle };
+module.exports = { ThreadHandle };
