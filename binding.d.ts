@@ -83,29 +83,17 @@ export declare class Engine {
   peerOf(fd: number): Peer | null
   /** Sends a message to systemd's socket at `address`; 0 or a negative errno. */
   notifySystemd(address: string, message: string): number
+  /** Takes the lines that have arrived, each with its newline. */
+  channelTakeLines(id: number): string | null
   /**
-   * Makes a message channel of a stream socket, whose descriptor it owns from now on; returns its id, or a
-   * negative errno. Starts referenced.
+   * Takes the frames that have arrived, each with its length. Many bytes are not returned: `take` is called with
+   * them.
    */
-  channelOpen(fd: number, advanced: boolean): number
-  /**
-   * Writes one line, to which it adds the newline. `fd` goes with it unless negative; the caller keeps its own.
-   * Returns 0 if it is written, 1 if it is queued, else a negative errno.
-   */
-  channelWriteLine(id: number, line: string, fd: number): number
-  /** Writes one frame, its length included, as `channelWriteLine` does. */
-  channelWriteFrame(id: number, frame: Buffer, fd: number): number
-  /** Writes `count` messages, which end at `length` of `bytes`, as `channelWriteLine` does. */
-  channelWriteMany(id: number, bytes: Buffer, length: number, count: number): number
-  /**
-   * Writes one message of a ring that consists of several parts, each padded to 8 bytes, as `channelWriteLine`
-   * does.
-   */
-  channelWriteParts(id: number, head: Buffer, blocks: Array<Buffer>): number
-  /** Whether the other end of an inherited channel, a descriptor of the caller's, is one of ours. */
-  channelPeerIsOurs(fd: number): boolean
-  /** Duplicates a descriptor of the caller's; returns the new one, or a negative errno. */
-  channelDuplicate(fd: number): number
+  channelTakeFrames(id: number, take: (frames: Buffer) => void): Buffer | null
+  /** Takes the parcel that has arrived, if there is one: calls `take` with its skeleton and its strings. */
+  channelTakeParcel(id: number, take: (skeleton: string, ...strings: string[]) => void): void
+  /** Takes the oldest handle received that no message has claimed, if it is of a kind that Node knows. */
+  channelTakeHandle(id: number): ReceivedHandle | null
   /**
    * Makes a ring for a channel; returns its descriptor, to be sent to the other side but not the caller's, or
    * a negative errno.
@@ -135,6 +123,29 @@ export declare class Engine {
   channelResumeLane(id: number, written: number): void
   /** Wakes the other side, if it still sleeps. */
   channelWake(id: number): void
+  /**
+   * Writes one line, to which it adds the newline. `fd` goes with it unless negative; the caller keeps its own.
+   * Returns 0 if it is written, 1 if it is queued, else a negative errno.
+   */
+  channelWriteLine(id: number, line: string, fd: number): number
+  /** Writes one frame, its length included, as `channelWriteLine` does. */
+  channelWriteFrame(id: number, frame: Buffer, fd: number): number
+  /** Writes `count` messages, which end at `length` of `bytes`, as `channelWriteLine` does. */
+  channelWriteMany(id: number, bytes: Buffer, length: number, count: number): number
+  /**
+   * Writes one message of a ring that consists of several parts, each padded to 8 bytes, as `channelWriteLine`
+   * does.
+   */
+  channelWriteParts(id: number, head: Buffer, blocks: Array<Buffer>): number
+  /**
+   * Makes a message channel of a stream socket, whose descriptor it owns from now on; returns its id, or a
+   * negative errno. Starts referenced.
+   */
+  channelOpen(fd: number, advanced: boolean): number
+  /** Whether the other end of an inherited channel, a descriptor of the caller's, is one of ours. */
+  channelPeerIsOurs(fd: number): boolean
+  /** Duplicates a descriptor of the caller's; returns the new one, or a negative errno. */
+  channelDuplicate(fd: number): number
   /** Stops delivering messages, or goes on. */
   channelPause(id: number, on: boolean): void
   /** Refuses messages of more than `limit` bytes, in both directions; 0 for any size. */
@@ -145,17 +156,6 @@ export declare class Engine {
   channelQueued(id: number): number
   /** Whether part of a message has arrived. */
   channelIsPartial(id: number): boolean
-  /** Takes the lines that have arrived, each with its newline. */
-  channelTakeLines(id: number): string | null
-  /**
-   * Takes the frames that have arrived, each with its length. Many bytes are not returned: `take` is called with
-   * them.
-   */
-  channelTakeFrames(id: number, take: (frames: Buffer) => void): Buffer | null
-  /** Takes the parcel that has arrived, if there is one: calls `take` with its skeleton and its strings. */
-  channelTakeParcel(id: number, take: (skeleton: string, ...strings: string[]) => void): void
-  /** Takes the oldest handle received that no message has claimed, if it is of a kind that Node knows. */
-  channelTakeHandle(id: number): ReceivedHandle | null
   /** Chooses whether a channel keeps the event loop alive. */
   channelSetRef(id: number, on: boolean): void
   /** The channel's descriptor, or a negative errno. */

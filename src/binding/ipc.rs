@@ -1,36 +1,29 @@
 //! Message channels for JavaScript: bytes in both directions, batched; the messages in them are its business.
 
-use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
-use napi::bindgen_prelude::{BufferSlice, Function, Unknown};
-use napi::{Env, JsString, JsValue};
 use napi_derive::napi;
 use nix::errno::Errno;
 
 use super::{Engine, Kind, State};
-use crate::ipc::channel::{Channel, Ending, READ_SIZE, Written};
+use crate::ipc::channel::{Channel, Ending, READ_SIZE};
 use crate::ipc::frame::Framing;
-use crate::ipc::handle::HandleKind;
-use crate::ipc::parcel::{Block, Parcel};
 use crate::ipc::recycled;
 use crate::sys::fd;
-use crate::sys::lent::Lent;
 use crate::sys::linger::Linger;
-use crate::sys::node::{self, Handle};
 use crate::sys::socket::is_peer_marked;
 use crate::sys::uv::{Poll, Ready, Timer};
 
 mod linger;
-
-/// From which size handing memory to JavaScript is cheaper than a copy.
-const HANDED_OVER: usize = 16 * 1024;
+mod receiving;
+mod ring;
+mod sending;
 
 /// For how long memory of large messages is kept after the last of them, in milliseconds; up to twice as long.
 const KEPT_FOR: u64 = 1000;
@@ -206,31 +199,6 @@ impl Channels {
     }
 }
 
-/// A block of a parcel as a string, without a copy where the host allows it.
-fn string_of(env: &Env, lent: &Arc<Lent>, Block { range, is_wide }: Block) -> napi::Result<Handle> {
-    if let Some(string) = lent.string(Handle::new(env.raw().cast()), range.clone(), is_wide) {
-        return Ok(string);
-    }
-    let bytes = &lent.bytes()[range];
-    let string = if is_wide {
-        let units: Vec<u16> =
-            bytes.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect();
-        env.create_string_utf16(units)?
-    } else {
-        env.create_string_latin1(bytes)?
-    };
-    Ok(Handle::new(string.raw().cast()))
-}
-
-/// A handle that came with a message.
-#[napi(object)]
-pub struct ReceivedHandle {
-    /// The descriptor, the caller's from now on.
-    pub fd: i32,
-    /// 'tcp', 'pipe' or 'udp'.
-    pub kind: String,
-}
-
 #[napi]
 impl Engine {
     /// Makes a message channel of a stream socket, whose descriptor it owns from now on; returns its id, or a
@@ -268,62 +236,6 @@ impl Engine {
         Ok(id as i32)
     }
 
-    /// Writes one line, to which it adds the newline. `fd` goes with it unless negative; the caller keeps its own.
-    /// Returns 0 if it is written, 1 if it is queued, else a negative errno.
-    #[napi]
-    pub fn channel_write_line(&self, id: u32, line: String, fd: i32) -> i32 {
-        let mut line = line.into_bytes();
-        line.push(b'\n');
-        self.write(id, Cow::Owned(line), fd)
-    }
-
-    /// Writes one frame, its length included, as `channelWriteLine` does.
-    #[napi]
-    pub fn channel_write_frame(&self, id: u32, frame: BufferSlice<'_>, fd: i32) -> i32 {
-        self.write(id, Cow::Borrowed(&frame), fd)
-    }
-
-    /// Writes `count` messages, which end at `length` of `bytes`, as `channelWriteLine` does.
-    #[napi]
-    pub fn channel_write_many(&self, id: u32, bytes: BufferSlice<'_>, length: u32, count: u32) -> i32 {
-        let bytes = bytes.get(..length as usize).unwrap_or_default();
-        self.write_with(id, |channel| channel.write_many(bytes, count as usize))
-    }
-
-    /// Writes one message of a ring that consists of several parts, each padded to 8 bytes, as `channelWriteLine`
-    /// does.
-    #[napi]
-    pub fn channel_write_parts(&self, id: u32, head: BufferSlice<'_>, blocks: Vec<BufferSlice<'_>>) -> i32 {
-        let mut parts: Vec<&[u8]> = vec![&head];
-        parts.extend(blocks.iter().map(|block| &**block));
-        self.write_with(id, |channel| channel.write_parts(&parts))
-    }
-
-    fn write(&self, id: u32, message: Cow<'_, [u8]>, fd: i32) -> i32 {
-        self.write_with(id, |channel| {
-            if fd < 0 {
-                channel.write(message, None)
-            } else {
-                fd::with_borrowed(fd, |fd| channel.write(message, Some(fd))).and_then(|written| written)
-            }
-        })
-    }
-
-    fn write_with(&self, id: u32, write: impl FnOnce(&mut Channel) -> Result<Written, Errno>) -> i32 {
-        let Some(open) = self.state.channels.get(id) else { return -(Errno::EBADF as i32) };
-        let mut channel = open.channel.borrow_mut();
-        match write(&mut channel) {
-            Ok(Written::Now) => 0,
-            Ok(Written::Later) => {
-                let waits_for_socket = channel.waits_for_socket();
-                drop(channel);
-                open.watch_writing(waits_for_socket);
-                1
-            }
-            Err(errno) => -(errno as i32),
-        }
-    }
-
     /// Whether the other end of an inherited channel, a descriptor of the caller's, is one of ours.
     #[napi]
     pub fn channel_peer_is_ours(&self, fd: i32) -> bool {
@@ -334,89 +246,6 @@ impl Engine {
     #[napi]
     pub fn channel_duplicate(&self, fd: i32) -> i32 {
         fd::duplicate(fd).map_or_else(|errno| -(errno as i32), IntoRawFd::into_raw_fd)
-    }
-
-    /// Makes a ring for a channel; returns its descriptor, to be sent to the other side but not the caller's, or
-    /// a negative errno.
-    #[napi]
-    pub fn channel_offer_ring(&self, id: u32) -> i32 {
-        self.with_channel(id, |channel| channel.offer_ring().map(|fd| fd.as_raw_fd()))
-    }
-
-    /// Opens the ring that came with the message being read, or refuses it. Returns 0 or a negative errno.
-    #[napi]
-    pub fn channel_open_ring(&self, id: u32, wanted: bool) -> i32 {
-        self.with_channel(id, |channel| channel.open_ring(wanted).map(|()| 0))
-    }
-
-    /// Lets go of a ring that is not in use.
-    #[napi]
-    pub fn channel_drop_ring(&self, id: u32) {
-        self.with_channel(id, |channel| {
-            channel.drop_ring();
-            Ok(0)
-        });
-    }
-
-    /// Sends through the ring from now on.
-    #[napi]
-    pub fn channel_send_by_ring(&self, id: u32) {
-        self.with_channel(id, |channel| {
-            channel.send_by_ring();
-            Ok(0)
-        });
-    }
-
-    /// Receives through the ring from now on; called while the last message that came another way is read.
-    #[napi]
-    pub fn channel_receive_by_ring(&self, id: u32) {
-        self.with_channel(id, |channel| {
-            channel.receive_by_ring();
-            Ok(0)
-        });
-    }
-
-    /// Gives the ring's sending lane to JavaScript as an ArrayBuffer, through `take`, once for each channel.
-    /// Returns false where there is no such thing.
-    #[napi(ts_args_type = "id: number, take: (lane: ArrayBuffer) => void")]
-    pub fn channel_share_lane(&self, env: &Env, id: u32, take: Function<'_>) -> bool {
-        let Some(open) = self.state.channels.get(id) else { return false };
-        let Some((part, _)) = open.channel.borrow().lend() else { return false };
-        let Some(buffer) = node::array_buffer(Handle::new(env.raw().cast()), part) else { return false };
-        self.state.context.call(Handle::new(take.raw().cast()), &[buffer]);
-        true
-    }
-
-    /// Takes the memory of an ArrayBuffer of `channelShareLane` away.
-    #[napi(ts_args_type = "lane: ArrayBuffer")]
-    pub fn channel_unshare_lane(&self, env: &Env, lane: Unknown<'_>) {
-        node::detach(Handle::new(env.raw().cast()), Handle::new(lane.raw().cast()));
-    }
-
-    /// Lends the lane: from now on JavaScript writes to it. Returns how many bytes have been written, modulo 2^32,
-    /// or -1 if it is not to be had now.
-    #[napi]
-    pub fn channel_lend_lane(&self, id: u32) -> f64 {
-        let open = self.state.channels.get(id);
-        open.and_then(|open| open.channel.borrow().lend()).map_or(-1.0, |(_, written)| f64::from(written))
-    }
-
-    /// Ends the loan.
-    #[napi]
-    pub fn channel_resume_lane(&self, id: u32, written: u32) {
-        self.with_channel(id, |channel| {
-            channel.resume(written);
-            Ok(0)
-        });
-    }
-
-    /// Wakes the other side, if it still sleeps.
-    #[napi]
-    pub fn channel_wake(&self, id: u32) {
-        self.with_channel(id, |channel| {
-            channel.wake();
-            Ok(0)
-        });
     }
 
     /// Stops delivering messages, or goes on.
@@ -462,94 +291,6 @@ impl Engine {
     #[napi]
     pub fn channel_is_partial(&self, id: u32) -> bool {
         self.state.channels.get(id).is_some_and(|open| open.channel.borrow_mut().decoder().is_partial())
-    }
-
-    /// Takes the lines that have arrived, each with its newline.
-    #[napi]
-    pub fn channel_take_lines<'env>(&self, env: &'env Env, id: u32) -> napi::Result<Option<JsString<'env>>> {
-        let Some(open) = self.state.channels.get(id) else { return Ok(None) };
-        let mut channel = open.channel.borrow_mut();
-        let decoder = channel.decoder();
-        let lines = decoder.whole();
-        let text = if lines.is_ascii() {
-            env.create_string_latin1(lines)
-        } else {
-            env.create_string(String::from_utf8_lossy(lines))
-        };
-        decoder.consume();
-        text.map(Some)
-    }
-
-    /// Takes the frames that have arrived, each with its length. Many bytes are not returned: `take` is called with
-    /// them.
-    #[napi(ts_args_type = "id: number, take: (frames: Buffer) => void")]
-    pub fn channel_take_frames<'env>(
-        &self,
-        env: &'env Env,
-        id: u32,
-        take: Function<'_>,
-    ) -> napi::Result<Option<BufferSlice<'env>>> {
-        let Some(open) = self.state.channels.get(id) else { return Ok(None) };
-        let mut channel = open.channel.borrow_mut();
-        let decoder = channel.decoder();
-        if decoder.whole().len() < HANDED_OVER {
-            let frames = BufferSlice::copy_from(env, decoder.whole());
-            decoder.consume();
-            return frames.map(Some);
-        }
-        let frames = Lent::new(decoder.take(), recycled::give, Arc::default());
-        drop(channel);
-        self.state.channels.keep_memory_for_a_while(&self.state);
-        match frames.into_buffer(Handle::new(env.raw().cast())) {
-            Ok(buffer) => {
-                self.state.context.call(Handle::new(take.raw().cast()), &[buffer]);
-                Ok(None)
-            }
-            Err(frames) => BufferSlice::copy_from(env, frames.bytes()).map(Some),
-        }
-    }
-
-    /// Takes the parcel that has arrived, if there is one: calls `take` with its skeleton and its strings.
-    #[napi(ts_args_type = "id: number, take: (skeleton: string, ...strings: string[]) => void")]
-    pub fn channel_take_parcel(&self, env: &Env, id: u32, take: Function<'_>) -> napi::Result<()> {
-        let Some(open) = self.state.channels.get(id) else { return Ok(()) };
-        let Some(bytes) = open.channel.borrow_mut().decoder().take_parcel() else { return Ok(()) };
-        self.state.channels.keep_memory_for_a_while(&self.state);
-        let freed = self.state.channels.strings_freed.clone();
-        // Else the garbage collector, which takes such strings for small, lets gigabytes of them collect.
-        let change = bytes.len() as i64 - freed.swap(0, Ordering::Relaxed) as i64;
-        env.adjust_external_memory(change)?;
-        let lent = Lent::new(bytes, recycled::give, freed);
-        let Some(parcel) = Parcel::parse(lent.bytes()) else {
-            return Err(napi::Error::from_reason("the other end of the channel has sent nonsense"));
-        };
-        let skeleton = String::from_utf8_lossy(&lent.bytes()[parcel.skeleton]);
-        let mut values = vec![Handle::new(env.create_string(&skeleton)?.raw().cast())];
-        for block in parcel.blocks {
-            values.push(string_of(env, &lent, block)?);
-        }
-        self.state.context.call(Handle::new(take.raw().cast()), &values);
-        Ok(())
-    }
-
-    /// Takes the oldest handle received that no message has claimed, if it is of a kind that Node knows.
-    #[napi]
-    pub fn channel_take_handle(&self, id: u32) -> Option<ReceivedHandle> {
-        let open = self.state.channels.get(id)?;
-        let fd = self.next_descriptor(&open)?;
-        let kind = HandleKind::of(fd.as_fd())?;
-        Some(ReceivedHandle { fd: fd.into_raw_fd(), kind: kind.name().to_owned() })
-    }
-
-    /// The descriptor of a message from the ring was sent ahead of it, but may not have been read yet.
-    fn next_descriptor(&self, open: &Open) -> Option<OwnedFd> {
-        if let Some(fd) = open.channel.borrow_mut().next_descriptor() {
-            return Some(fd);
-        }
-        if open.channel.borrow().receives_by_ring() {
-            self.state.channels.read(open, false);
-        }
-        open.channel.borrow_mut().next_descriptor()
     }
 
     /// Chooses whether a channel keeps the event loop alive.

@@ -1,0 +1,136 @@
+//! What has arrived at a channel, for JavaScript to take.
+
+use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use napi::bindgen_prelude::{BufferSlice, Function};
+use napi::{Env, JsString, JsValue};
+use napi_derive::napi;
+
+use super::super::Engine;
+use super::Open;
+use crate::ipc::handle::HandleKind;
+use crate::ipc::parcel::{Block, Parcel};
+use crate::ipc::recycled;
+use crate::sys::lent::Lent;
+use crate::sys::node::Handle;
+
+/// From which size handing memory to JavaScript is cheaper than a copy.
+const HANDED_OVER: usize = 16 * 1024;
+
+/// A handle that came with a message.
+#[napi(object)]
+pub struct ReceivedHandle {
+    /// The descriptor, the caller's from now on.
+    pub fd: i32,
+    /// 'tcp', 'pipe' or 'udp'.
+    pub kind: String,
+}
+
+#[napi]
+impl Engine {
+    /// Takes the lines that have arrived, each with its newline.
+    #[napi]
+    pub fn channel_take_lines<'env>(&self, env: &'env Env, id: u32) -> napi::Result<Option<JsString<'env>>> {
+        let Some(open) = self.state.channels.get(id) else { return Ok(None) };
+        let mut channel = open.channel.borrow_mut();
+        let decoder = channel.decoder();
+        let lines = decoder.whole();
+        let text = if lines.is_ascii() {
+            env.create_string_latin1(lines)
+        } else {
+            env.create_string(String::from_utf8_lossy(lines))
+        };
+        decoder.consume();
+        text.map(Some)
+    }
+
+    /// Takes the frames that have arrived, each with its length. Many bytes are not returned: `take` is called with
+    /// them.
+    #[napi(ts_args_type = "id: number, take: (frames: Buffer) => void")]
+    pub fn channel_take_frames<'env>(
+        &self,
+        env: &'env Env,
+        id: u32,
+        take: Function<'_>,
+    ) -> napi::Result<Option<BufferSlice<'env>>> {
+        let Some(open) = self.state.channels.get(id) else { return Ok(None) };
+        let mut channel = open.channel.borrow_mut();
+        let decoder = channel.decoder();
+        if decoder.whole().len() < HANDED_OVER {
+            let frames = BufferSlice::copy_from(env, decoder.whole());
+            decoder.consume();
+            return frames.map(Some);
+        }
+        let frames = Lent::new(decoder.take(), recycled::give, Arc::default());
+        drop(channel);
+        self.state.channels.keep_memory_for_a_while(&self.state);
+        match frames.into_buffer(Handle::new(env.raw().cast())) {
+            Ok(buffer) => {
+                self.state.context.call(Handle::new(take.raw().cast()), &[buffer]);
+                Ok(None)
+            }
+            Err(frames) => BufferSlice::copy_from(env, frames.bytes()).map(Some),
+        }
+    }
+
+    /// Takes the parcel that has arrived, if there is one: calls `take` with its skeleton and its strings.
+    #[napi(ts_args_type = "id: number, take: (skeleton: string, ...strings: string[]) => void")]
+    pub fn channel_take_parcel(&self, env: &Env, id: u32, take: Function<'_>) -> napi::Result<()> {
+        let Some(open) = self.state.channels.get(id) else { return Ok(()) };
+        let Some(bytes) = open.channel.borrow_mut().decoder().take_parcel() else { return Ok(()) };
+        self.state.channels.keep_memory_for_a_while(&self.state);
+        let freed = self.state.channels.strings_freed.clone();
+        // Else the garbage collector, which takes such strings for small, lets gigabytes of them collect.
+        let change = bytes.len() as i64 - freed.swap(0, Ordering::Relaxed) as i64;
+        env.adjust_external_memory(change)?;
+        let lent = Lent::new(bytes, recycled::give, freed);
+        let Some(parcel) = Parcel::parse(lent.bytes()) else {
+            return Err(napi::Error::from_reason("the other end of the channel has sent nonsense"));
+        };
+        let skeleton = String::from_utf8_lossy(&lent.bytes()[parcel.skeleton]);
+        let mut values = vec![Handle::new(env.create_string(&skeleton)?.raw().cast())];
+        for block in parcel.blocks {
+            values.push(string_of(env, &lent, block)?);
+        }
+        self.state.context.call(Handle::new(take.raw().cast()), &values);
+        Ok(())
+    }
+
+    /// Takes the oldest handle received that no message has claimed, if it is of a kind that Node knows.
+    #[napi]
+    pub fn channel_take_handle(&self, id: u32) -> Option<ReceivedHandle> {
+        let open = self.state.channels.get(id)?;
+        let fd = self.next_descriptor(&open)?;
+        let kind = HandleKind::of(fd.as_fd())?;
+        Some(ReceivedHandle { fd: fd.into_raw_fd(), kind: kind.name().to_owned() })
+    }
+
+    /// The descriptor of a message from the ring was sent ahead of it, but may not have been read yet.
+    fn next_descriptor(&self, open: &Open) -> Option<OwnedFd> {
+        if let Some(fd) = open.channel.borrow_mut().next_descriptor() {
+            return Some(fd);
+        }
+        if open.channel.borrow().receives_by_ring() {
+            self.state.channels.read(open, false);
+        }
+        open.channel.borrow_mut().next_descriptor()
+    }
+}
+
+/// A block of a parcel as a string, without a copy where the host allows it.
+fn string_of(env: &Env, lent: &Arc<Lent>, Block { range, is_wide }: Block) -> napi::Result<Handle> {
+    if let Some(string) = lent.string(Handle::new(env.raw().cast()), range.clone(), is_wide) {
+        return Ok(string);
+    }
+    let bytes = &lent.bytes()[range];
+    let string = if is_wide {
+        let units: Vec<u16> =
+            bytes.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect();
+        env.create_string_utf16(units)?
+    } else {
+        env.create_string_latin1(bytes)?
+    };
+    Ok(Handle::new(string.raw().cast()))
+}
