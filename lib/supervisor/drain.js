@@ -8,6 +8,7 @@ const channels = require('node:diagnostics_channel');
 const dgram = require('node:dgram');
 const net = require('node:net');
 
+const http2Sessions = require('./http2_sessions');
 const seam = require('./seam');
 
 /** How often connections are looked at, in milliseconds; beyond that whenever a response is finished. */
@@ -15,8 +16,6 @@ const INTERVAL = 25;
 
 /** Every server that has been seen. @type {Set<any>} */
 const servers = new Set();
-/** Sessions of HTTP/2, which end by themselves once told to. @type {Set<any>} */
-const sessions = new Set();
 /** Responses that are not finished, as far as is known. @type {Set<any>} */
 const responses = new Set();
 const counts = { requests: 0 };
@@ -32,10 +31,9 @@ function watch() {
     if (server !== undefined && !servers.has(server)) learn(server);
   });
   channels.subscribe('http.server.request.start', (message) => {
-    const { request, response, server } = /** @type {any} */ (message);
+    const { response, server } = /** @type {any} */ (message);
     counts.requests++;
     responses.add(response);
-    void request;
     // One that was fed with connections by hand.
     if (server !== undefined && !servers.has(server)) learn(server);
     onRequest?.(response);
@@ -55,13 +53,7 @@ let onFinish;
 function learn(server) {
   servers.add(server);
   server.once('close', () => servers.delete(server));
-  if (String(server.constructor?.name).startsWith('Http2')) {
-    server.on('session', (/** @type {any} */ session) => {
-      sessions.add(session);
-      session.once('close', () => sessions.delete(session));
-      session.on('stream', () => counts.requests++);
-    });
-  }
+  http2Sessions.learn(server, () => counts.requests++);
 }
 
 /** Requests that are being answered; forgets those that were broken off. */
@@ -73,13 +65,14 @@ function activeRequests() {
 }
 
 /**
- * The connections of an HTTP server, by what Node itself would close.
+ * The connections of an HTTP server, by what Node itself would close. A server of HTTP/2 has one of the methods or none.
  * @param {any} server
  * @param {'closeIdleConnections' | 'closeAllConnections'} method
  * @returns {Set<any>}
  */
 function connectionsOf(server, method) {
   const found = new Set();
+  if (typeof server[method] !== 'function') return found;
   const prototype = /** @type {any} */ (net.Socket.prototype);
   const descriptor = Object.getOwnPropertyDescriptor(prototype, 'destroy');
   // Nothing else runs meanwhile: the call is synchronous.
@@ -120,21 +113,22 @@ class Draining {
     onFinish = () => this.plan();
     for (const response of responses) this.announce(response);
     for (const server of servers) stopListening(server);
-    // GOAWAY names the last stream that is answered: a client knows what to send again elsewhere.
-    for (const session of sessions) session.close();
+    this.endSessions = http2Sessions.endAll(this.idleGrace);
     this.timer = setInterval(() => this.sweep(), INTERVAL);
     this.sweep();
   }
 
   end() {
     clearInterval(this.timer);
+    this.endSessions?.();
     onRequest = undefined;
     onFinish = undefined;
   }
 
   /** Tells the client that this is the last response on a connection which cannot be handed over. @param {any} response */
   announce(response) {
-    const { socket } = response;
+    // The response has its socket only once those before it are done.
+    const { socket } = response.req;
     if (response.headersSent || !socket || (this.move && seam.canMove(socket))) return;
     response.setHeader('Connection', 'close');
   }
@@ -151,7 +145,6 @@ class Draining {
 
   sweep() {
     for (const server of servers) {
-      if (typeof server.closeIdleConnections !== 'function') continue;
       const idle = connectionsOf(server, 'closeIdleConnections');
       // Those that have not sent anything yet count as busy for Node.
       for (const socket of connectionsOf(server, 'closeAllConnections')) {
@@ -209,7 +202,7 @@ async function drainConnections({ move, idleGrace, timeout, hooks }) {
   try {
     for (;;) {
       const open = await Promise.all(all.map(openConnections));
-      const isDone = areHooksDone && open.every((count) => count === 0) && sessions.size === 0;
+      const isDone = areHooksDone && open.every((count) => count === 0) && http2Sessions.sessions.size === 0;
       if (isDone || performance.now() >= deadline) return;
       await new Promise((resolve) => setTimeout(resolve, INTERVAL));
     }
