@@ -62,7 +62,7 @@ class Peer {
         this.isKnown = true;
         if (message.ring === true) {
           // Also while it is being closed: bells follow, which would be taken for part of a message.
-          engine.channelReceiveByRing(wire.id);
+          wire.receiveByRing();
           if (isClosing) break;
           wire.write({ cmd: SWITCH }, -1);
           this.sendByRing();
@@ -72,7 +72,7 @@ class Peer {
         this.requests.known();
         break;
       case SWITCH:
-        engine.channelReceiveByRing(wire.id);
+        wire.receiveByRing();
         break;
       default:
         if (!isClosing) this.requests.arrived(message);

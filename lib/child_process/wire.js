@@ -56,6 +56,14 @@ class Wire {
     /** Whether the user has chosen; else what is queued keeps the process alive too. */
     this.isReferencedByChoice = false;
     this.isByRing = false;
+    /** Whether only rcluster writes what is read. */
+    this.isReadByRing = false;
+    this.isDelivering = false;
+    this.deliver = (/** @type {any} */ message) => {
+      this.isDelivering = true;
+      events.onMessage(message);
+      this.isDelivering = false;
+    };
     /** @type {number | undefined} */
     this.messageLimit = undefined;
     /** @type {number | undefined} */
@@ -145,6 +153,12 @@ class Wire {
     if (this.callbacks.length === 0) this.lane = Lane.of(this.id);
   }
 
+  /** Expects messages from the ring from now on. */
+  receiveByRing() {
+    engine.channelReceiveByRing(this.id);
+    this.isReadByRing = true;
+  }
+
   /** Stops reading, or goes on. @param {boolean} on */
   pause(on) {
     engine.channelPause(this.id, on);
@@ -181,9 +195,16 @@ class Wire {
   }
 
   read() {
-    const { events } = this;
-    this.codec.read(this.id, events.onMessage);
-    events.onInput();
+    this.isDelivering = false;
+    try {
+      this.codec.read(this.id, this.deliver);
+    } catch (error) {
+      // From a socket what cannot be read is an uncaught exception, as in Node: a program may write there by itself.
+      if (this.isDelivering || !this.isReadByRing) throw error;
+      this.ended(-os.constants.errno.EPROTO);
+      return;
+    }
+    this.events.onInput();
   }
 
   /** @param {number} count @param {number} errno */

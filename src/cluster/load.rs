@@ -238,14 +238,14 @@ impl Load {
     pub fn pending(&self) -> u64 {
         // The worker may take one between the two reads; and one that cannot tell takes none.
         let sent = if self.heartbeat() == 0 { 0 } else { self.get(SENT).saturating_sub(self.get(TAKEN)) };
-        sent + self.turns_under_way()
+        sent.saturating_add(self.turns_under_way())
     }
 
     /// The load at a time.
     pub fn at(&self, now: u64) -> Snapshot {
         let heartbeat = self.heartbeat();
         let silent_for = (heartbeat != 0).then(|| now.saturating_sub(heartbeat));
-        let adopted = (self.get(TAKEN) + self.get(ACCEPTED)).saturating_sub(self.get(REFUSED));
+        let adopted = self.get(TAKEN).saturating_add(self.get(ACCEPTED)).saturating_sub(self.get(REFUSED));
         // What it told last is out of date once it is late: its loop is busy with one thing.
         let is_late = silent_for.is_some_and(|silent_for| silent_for > 2 * HEARTBEAT_INTERVAL);
         Snapshot {

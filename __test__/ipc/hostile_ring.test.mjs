@@ -1,0 +1,51 @@
+// The memory of a ring belongs to the other end too, which may write to it what it likes: the channel ends, and
+// nothing else does. RCLUSTER_TORTURE multiplies the rounds.
+
+import { once } from 'node:events';
+import { expect, test } from 'vitest';
+
+import { ours } from '../parity/both.mjs';
+import { fixture, runScript } from '../helpers/run_script.mjs';
+import { waitFor } from '../helpers/wait.mjs';
+
+const registered = ['--require', fixture('../../register.js')];
+
+const ROUNDS = 8 * Number(process.env.RCLUSTER_TORTURE ?? 1);
+const timeout = 60_000 + ROUNDS * 500;
+
+test.each([
+  ['child', 'json'],
+  ['child', 'advanced'],
+  ['parent', 'json'],
+  ['parent', 'advanced'],
+])('a %s that overwrites the ring (%s)', { timeout }, async (who, serialization) => {
+  const { code, stdout, stderr } = await runScript(fixture('ipc_hostile.cjs'), {
+    args: [who, String(Date.now() % 1e6), String(ROUNDS), serialization],
+    execArgv: ['--expose-gc'],
+    env: { NODE_OPTIONS: [...registered, '--no-warnings'].join(' ') },
+    timeout,
+  });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(JSON.parse(stdout)).toMatchObject({ isClean: true });
+});
+
+test.each([
+  ['json', ['text', 'parcel', 'skeleton']],
+  ['advanced', ['frame', 'empty', 'json', 'beside']],
+])('what cannot be read from the ring ends the channel (%s)', async (serialization, kinds) => {
+  for (const kind of kinds) {
+    const child = /** @type {any} */ (
+      ours.fork(fixture('ipc_nonsense.cjs'), { serialization, execArgv: registered })
+    );
+    const messages = [];
+    child.on('message', (message) => messages.push(message));
+    await waitFor(() => child.channel.transport === 'ring');
+    const warning = once(process, 'warning');
+    const exited = once(child, 'exit');
+    child.send(kind);
+    await once(child, 'disconnect');
+    expect((await warning)[0]).toMatchObject({ code: 'RCLUSTER_CHANNEL' });
+    expect(messages).toEqual(['before']);
+    await exited;
+  }
+});
