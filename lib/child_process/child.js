@@ -200,10 +200,12 @@ function spawn(options) {
     spawnTrace.end.publish({ process: this });
   }
 
-  this.stdio = arrayMap(stdio, (entry, slot) => streamOf(this, entry, slot, pipes));
-  this.stdin = this.stdio[0] ?? null;
-  this.stdout = this.stdio[1] ?? null;
-  this.stderr = this.stdio[2] ?? null;
+  const streams = arrayMap(stdio, (entry, slot) => streamOf(this, entry, slot, pipes));
+  // In Node's order, which is what a printed child shows.
+  this.stdin = streams[0] ?? null;
+  this.stdout = streams[1] ?? null;
+  this.stderr = streams[2] ?? null;
+  this.stdio = streams;
 
   if (ipcFd !== undefined) setupChannel(this, () => engine.takePipe(pipes, ipcFd), serialization, maybeClose);
   return errno;
