@@ -36,7 +36,7 @@ test.each([false, true])('workers leave nothing behind, however they end (stock:
   });
   expect(cluster.workers).toEqual({});
   await waitFor(() => sharedPages() <= pages);
-});
+}, 60_000);
 
 test('a worker that cannot be started leaves nothing behind', async () => {
   await live('disconnect', false);

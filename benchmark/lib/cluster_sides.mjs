@@ -38,12 +38,42 @@ export function clusterSides({ workers, names = FRAMED, blockMs = 0, ...options 
   return Object.fromEntries(sides);
 }
 
+/** What `shareSides` measure: how far the shares are from equal, in connections. */
+export const shareMetrics = /** @type {const} */ ({
+  most: { unit: 'connections over', better: 'lower' },
+  least: { unit: 'connections under', better: 'lower' },
+  errors: { unit: 'count', better: 'lower' },
+});
+
+/**
+ * One function a side: how equally the workers share so many connections.
+ * @param {{ workers: number, connections: number, count: number }} options
+ */
+export function shareSides({ workers, connections, count }) {
+  const options = { connections, count, keepAlive: false, seconds: 60 };
+  const sides = ['node', 'rcluster'].map((name) => {
+    const run = async () => {
+      const { workers: shares, errors } = await serve({ ...SIDES[name], NAMED: '1' }, workers, options);
+      const equal = count / workers;
+      // A worker that got none is not named.
+      const counts = Array.from({ length: workers }, (_, at) => shares[at + 1] ?? 0);
+      return { most: Math.max(...counts) - equal, least: equal - Math.min(...counts), errors };
+    };
+    return [name, run];
+  });
+  return Object.fromEntries(sides);
+}
+
 async function measure(env, workers, options) {
+  const { perSecond, p50, p99, errors } = await serve(env, workers, options);
+  return { requests: perSecond, p50, p99, errors };
+}
+
+/** Starts the server, puts it under load, stops it. */
+async function serve(env, workers, options) {
   const child = startNode(server, [], { ...env, WORKERS: String(workers) });
   try {
-    const port = await listeningPort(child);
-    const { perSecond, p50, p99, errors } = await load({ port, ...options });
-    return { requests: perSecond, p50, p99, errors };
+    return await load({ port: await listeningPort(child), ...options });
   } finally {
     await stop(child);
   }

@@ -17,15 +17,16 @@ let program = null;
  */
 
 /**
+ * `count`: ends after so many requests, and not by time.
  * @param {{ port: number, path?: string, connections: number, keepAlive: boolean, seconds: number,
- *   warmup?: number }} options
+ *   warmup?: number, count?: number }} options
  * @returns {Promise<LoadResult>}
  */
 export async function load(options) {
   if (program === null) program = build();
   if (program === undefined) return JSON.parse(await runNode(client, [JSON.stringify(options)]));
-  const { port, path = '/', connections, keepAlive, seconds, warmup = 0 } = options;
-  const args = [port, path, connections, keepAlive ? 1 : 0, seconds, warmup];
+  const { port, path = '/', connections, keepAlive, seconds, warmup = 0, count } = options;
+  const args = [port, path, connections, keepAlive ? 1 : 0, seconds, warmup, ...(count ? [count] : [])];
   return JSON.parse(await runProgram(program, args.map(String)));
 }
 

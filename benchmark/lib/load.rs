@@ -1,6 +1,6 @@
 //! The load generator's process: plain HTTP/1.1 over epoll, so that on a small machine the server gets the processors
-//! and not the client. Arguments: port, path, connections, keep-alive (0 or 1), seconds, seconds of warm-up. The
-//! result goes as JSON to stdout.
+//! and not the client. Arguments: port, path, connections, keep-alive (0 or 1), seconds, seconds of warm-up, and how
+//! many requests to end after, if not by time. The result goes as JSON to stdout.
 //!
 //! Without keep-alive the request says `Connection: close`, and the next connection is opened after the server's FIN.
 
@@ -24,7 +24,18 @@ struct Load {
     epoll: Epoll,
     latencies: Vec<Duration>,
     errors: BTreeMap<String, u64>,
+    /// Answers of each worker that says which it is, in `X-Worker`.
+    workers: BTreeMap<String, u64>,
     measuring: bool,
+}
+
+/// Which worker a response is from.
+fn worker_of(response: &[u8]) -> Option<String> {
+    const NAME: &[u8] = b"x-worker: ";
+    response.split(|&byte| byte == b'\n').find_map(|line| {
+        let (name, value) = line.split_at_checked(NAME.len())?;
+        name.eq_ignore_ascii_case(NAME).then(|| String::from_utf8_lossy(value.trim_ascii_end()).into_owned())
+    })
 }
 
 impl Load {
@@ -52,9 +63,12 @@ impl Load {
         }
     }
 
-    fn answered(&mut self, sent_at: Instant) {
+    fn answered(&mut self, sent_at: Instant, response: &[u8]) {
         if self.measuring {
             self.latencies.push(sent_at.elapsed());
+            if let Some(worker) = worker_of(response) {
+                *self.workers.entry(worker).or_default() += 1;
+            }
         }
     }
 
@@ -72,7 +86,7 @@ impl Load {
                 if !buffer[..length].starts_with(b"HTTP/1.1 200") {
                     self.failed("status");
                 } else if !std::mem::replace(&mut client.answered, true) {
-                    self.answered(client.sent_at);
+                    self.answered(client.sent_at, &buffer[..length]);
                 }
                 if self.keep_alive {
                     (client.answered, client.sent_at) = (false, Instant::now());
@@ -101,20 +115,29 @@ fn main() {
         epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).expect("epoll"),
         latencies: Vec::new(),
         errors: BTreeMap::new(),
+        workers: BTreeMap::new(),
         measuring: false,
     };
+    let total = if arguments.len() > 6 { number(6) as u64 } else { u64::MAX };
     let mut clients: Vec<_> = (0..number(2) as usize).map(|index| load.connect(index)).collect();
+    let (mut begun, mut ended) = (clients.len() as u64, 0);
     let (mut events, mut buffer) = ([EpollEvent::empty(); 64], [0; 65536]);
     let begin = Instant::now();
     let measured_from = begin + Duration::from_secs_f64(number(5));
     let end = measured_from + Duration::from_secs_f64(number(4));
-    while Instant::now() < end {
+    while Instant::now() < end && ended < total {
         load.measuring = Instant::now() >= measured_from;
         let count = load.epoll.wait(&mut events, 100u8).unwrap_or(0);
         for event in &events[..count] {
             let index = event.data() as usize;
             if load.read(&mut clients[index], &mut buffer) {
-                clients[index] = load.connect(index);
+                ended += 1;
+                if begun < total {
+                    begun += 1;
+                    clients[index] = load.connect(index);
+                } else {
+                    let _ = load.epoll.delete(&clients[index].stream);
+                }
             }
         }
     }
@@ -128,7 +151,7 @@ fn main() {
         "p99": milliseconds(0.99),
         "errors": load.errors.values().sum::<u64>(),
         "errorKinds": load.errors,
-        "workers": {},
+        "workers": load.workers,
     });
     let _ = writeln!(std::io::stdout(), "{result}");
 }

@@ -10,7 +10,8 @@ import { createHistogram } from 'node:perf_hooks';
 
 const REQUEST_TIMEOUT_MS = 5000;
 
-const { port, path = '/', connections, keepAlive, seconds, warmup = 0 } = JSON.parse(process.argv[2]);
+const options = JSON.parse(process.argv[2]);
+const { port, path = '/', connections, keepAlive, seconds, warmup = 0, count = Infinity } = options;
 const request = `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${keepAlive ? '' : 'Connection: close\r\n'}\r\n`;
 
 const latency = createHistogram();
@@ -19,13 +20,17 @@ const errors = {};
 let requests = 0;
 let measuring = false;
 let stopped = false;
+let begun = 0;
+let ended = 0;
+/** Called once `count` connections have ended. */
+let allEnded = () => {};
 
 for (let i = 0; i < connections; i++) connect();
 
 await pause(warmup * 1000);
 measuring = true;
 const startedAt = performance.now();
-await pause(seconds * 1000);
+await Promise.race([pause(seconds * 1000), new Promise((resolve) => (allEnded = resolve))]);
 stopped = true;
 const elapsed = (performance.now() - startedAt) / 1000;
 
@@ -43,7 +48,8 @@ process.stdout.write(JSON.stringify(result), () => process.exit());
 
 /** Keeps one connection busy; where it ends, the next takes its place. */
 function connect() {
-  if (stopped) return;
+  if (stopped || begun === count) return;
+  begun++;
   let head = '';
   let bodyLeft = -1;
   let sentAt = performance.now();
@@ -52,7 +58,10 @@ function connect() {
   socket.on('connect', () => socket.write(request));
   socket.on('timeout', () => socket.destroy(Object.assign(new Error('timeout'), { code: 'TIMEOUT' })));
   socket.on('error', (error) => failed(error.code ?? error.message));
-  socket.on('close', connect);
+  socket.on('close', () => {
+    if (++ended === count) allEnded();
+    connect();
+  });
   // Between two requests an end is the server's right; within one it has lost the request.
   socket.on('end', () => {
     if (sentAt) failed('CUT');

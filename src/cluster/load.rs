@@ -139,6 +139,11 @@ impl Load {
         self.add(ACCEPTED, 1);
     }
 
+    /// How many connections it has accepted by itself.
+    pub(super) fn accepted_so_far(&self) -> u64 {
+        self.get(ACCEPTED)
+    }
+
     /// In the worker: so many bytes of its heap are used.
     pub fn set_heap(&self, bytes: u64) {
         self.word(HEAP).store(bytes, Ordering::Relaxed);

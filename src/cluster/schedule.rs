@@ -15,7 +15,7 @@ pub enum Policy {
 }
 
 /// What is known of one worker when a connection is to be given away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Candidate {
     /// It serves this listener, is alive and has room for a hand-off.
     pub can_take: bool,
@@ -29,6 +29,21 @@ pub struct Candidate {
     pub load: u64,
     /// By which clients find it again; the same for the worker that takes its place.
     pub slot: u32,
+    /// It has no room now, for having much to do: what goes on without it is owed to it.
+    pub is_held_up: bool,
+    /// Connections that it is owed and can take now.
+    pub owed: u32,
+}
+
+/// Who gets a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice {
+    /// Its place among the candidates.
+    pub index: usize,
+    /// The rotation after that.
+    pub rotation: Rotation,
+    /// It was owed that one.
+    pub is_repaid: bool,
 }
 
 /// Where the rotation of one listener stands.
@@ -50,6 +65,17 @@ impl Rotation {
         }
     }
 
+    /// Whom the rotation passes over to get to the candidate at `index`, and what each of them would have had.
+    pub fn passed_over(self, index: usize, candidates: &[Candidate]) -> impl Iterator<Item = (usize, u32)> {
+        let count = candidates.len();
+        let passed = (index + count - self.next % count.max(1)) % count.max(1);
+        (0..passed).map(move |offset| {
+            let at = (self.next + offset) % count;
+            let had = if offset == 0 { self.given } else { 0 };
+            (at, candidates[at].weight.saturating_sub(had))
+        })
+    }
+
     /// The rotation once the candidate at `index` has got a connection: its turn is as long as its weight.
     fn after(self, index: usize, candidates: &[Candidate]) -> Self {
         let given = if index == self.next { self.given + 1 } else { 1 };
@@ -61,7 +87,9 @@ impl Rotation {
     }
 }
 
-/// The index of the candidate to take the next connection, and the rotation after that; `None` if none can.
+/// The candidate to take the next connection; `None` if none can.
+///
+/// Under `RoundRobin` who is owed connections goes first; the rotation stands still meanwhile.
 ///
 /// `client` is what stands for the client under `Sticky`; without it, or where two are equal, it is the turn of the
 /// rotation that decides.
@@ -70,12 +98,17 @@ pub fn choose(
     rotation: Rotation,
     candidates: &[Candidate],
     client: Option<u64>,
-) -> Option<(usize, Rotation)> {
+) -> Option<Choice> {
     let any_sound = candidates.iter().any(|candidate| candidate.can_take && candidate.is_sound);
     let count = candidates.len();
     let mut in_turn = (0..count)
         .map(|offset| (rotation.next + offset) % count)
         .filter(|&index| candidates[index].can_take && (candidates[index].is_sound || !any_sound));
+    if policy == Policy::RoundRobin
+        && let Some(index) = in_turn.clone().find(|&index| candidates[index].owed > 0)
+    {
+        return Some(Choice { index, rotation, is_repaid: true });
+    }
     let index = match (policy, client) {
         (Policy::Sticky, Some(client)) => in_turn
             .max_by(|&a, &b| attraction(candidates[a], client).total_cmp(&attraction(candidates[b], client))),
@@ -84,7 +117,7 @@ pub fn choose(
         (Policy::LeastConnections, _) => least(in_turn, candidates, |candidate| candidate.connections + 1),
         (Policy::LeastLoad, _) => least(in_turn, candidates, |candidate| candidate.load + 1),
     }?;
-    Some((index, rotation.after(index, candidates)))
+    Some(Choice { index, rotation: rotation.after(index, candidates), is_repaid: false })
 }
 
 /// The first of those with the least of something for their weight.

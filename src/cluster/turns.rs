@@ -48,9 +48,9 @@ impl Load {
         self.word(FIRST_SLOT + slot % SLOTS)
     }
 
-    /// In the accept thread: the worker may accept once more.
-    pub fn give_turn(&self, slot: usize) {
-        self.slot(slot).fetch_add(GIVEN, SeqCst);
+    /// In the accept thread: the worker may accept once more. How many turns it had already.
+    pub fn give_turn(&self, slot: usize) -> u64 {
+        self.slot(slot).fetch_add(GIVEN, SeqCst) & GIVEN_MASK
     }
 
     /// From either side: takes back what has not begun.
@@ -114,9 +114,9 @@ impl Load {
         turned.store(turned.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
-    /// How often the event loop of the worker has turned.
-    pub fn turned(&self) -> u64 {
-        self.word(TURNED).load(SeqCst)
+    /// Changes whenever the event loop of the worker turns, and with each connection that it accepts in between.
+    pub fn progress(&self) -> u64 {
+        self.word(TURNED).load(SeqCst).wrapping_add(self.accepted_so_far())
     }
 
     /// Whether the event loop of the worker sleeps, so that what it is given needs a bell.
@@ -151,7 +151,7 @@ mod tests {
         let theirs = Load::open(&fd).unwrap();
         ours.use_slot(3);
         assert!(!theirs.begin_turn(3));
-        (0..3).for_each(|_| ours.give_turn(3));
+        (0..3).for_each(|had| assert_eq!(ours.give_turn(3), had));
         assert_eq!(ours.turns_given(), 3);
         assert!(theirs.begin_turn(3));
         let Turns { given, begun, version } = ours.turns(3);

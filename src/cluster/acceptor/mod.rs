@@ -63,9 +63,19 @@ struct Member {
     way: Way,
     /// Under `Sticky`: connections of its own clients, for which its socket has no room.
     queue: VecDeque<OwnedFd>,
+    /// Under `RoundRobin`: what went on without it while it had no room.
+    owed: u32,
 }
 
+/// What a worker that was held up is owed at most: one that was for long is not to be flooded afterwards.
+const MAX_OWED: u32 = 256;
+
 impl Member {
+    /// So many connections went on without it.
+    fn owe(&mut self, count: u32) {
+        self.owed = self.owed.saturating_add(count).min(MAX_OWED);
+    }
+
     /// Connections meant for it that are not in its hand-off socket.
     fn reserved(&self) -> u64 {
         self.queue.len() as u64 + u64::from(matches!(self.way, Way::Message { busy: true, .. }))
@@ -102,7 +112,7 @@ pub(super) struct Acceptor {
     pause_end: Option<Instant>,
     /// When workers with connections to take are looked at; `None` while there is no such worker.
     progress_check: Option<Instant>,
-    /// When workers with turns are looked at, where the policy minds how soon they take them.
+    /// When workers with turns are looked at; `None` while there is no such worker.
     late_check: Option<Instant>,
     to_serve: Vec<ListenerId>,
     /// Workers that have been given turns, and may have to be woken.
@@ -258,7 +268,7 @@ impl Acceptor {
             Some(token) => Way::Handoff { token, ready: false, slot: None },
             None => Way::Message { busy: false, paused_until: None },
         };
-        listener.members.push(Member { worker, way, queue: VecDeque::new() });
+        listener.members.push(Member { worker, way, queue: VecDeque::new(), owed: 0 });
         self.serve(id);
     }
 

@@ -11,7 +11,7 @@ use super::{Acceptor, HANDOFF, LISTENER, Listener, Member, RESOURCE_PAUSE, Way};
 use crate::cluster::client::client_of;
 use crate::cluster::packet::{Kind, Packet};
 use crate::cluster::primary::{Event, ListenerId};
-use crate::cluster::schedule::{Candidate, Policy, Rotation, choose};
+use crate::cluster::schedule::{Candidate, Choice, Policy, choose};
 use crate::sys::{scm, socket};
 
 /// Connections taken from one listener before the others get their turn.
@@ -55,11 +55,11 @@ impl Acceptor {
         // Counted once: what comes meanwhile makes the listener ready anew.
         let mut unassigned = None;
         for _ in 0..ACCEPT_BATCH {
-            let Some((index, rotation)) = self.pick_or_want_news(id) else {
+            let Some(choice) = self.pick_or_want_news(id) else {
                 return self.watch(id, false);
             };
             let Some(listener) = self.listeners.get(&id) else { return };
-            let Some(member) = listener.members.get(index) else { return };
+            let Some(member) = listener.members.get(choice.index) else { return };
             let (worker, way, policy) = (member.worker, member.way, listener.policy);
             if listener.members.iter().any(|member| member.way.has_turns()) {
                 let left = unassigned.unwrap_or_else(|| self.unassigned(id));
@@ -70,7 +70,7 @@ impl Acceptor {
             }
             if let Way::Handoff { slot: Some(slot), .. } = way {
                 if let Some(listener) = self.listeners.get_mut(&id) {
-                    listener.rotation = rotation;
+                    listener.advance(choice, &self.candidates);
                 }
                 self.give_turn(worker, slot, policy);
             } else if !self.accept_one(id) {
@@ -126,7 +126,7 @@ impl Acceptor {
     }
 
     /// Chooses who gets the next connection. If nobody can take it, the workers tell when they can.
-    fn pick_or_want_news(&mut self, id: ListenerId) -> Option<(usize, Rotation)> {
+    fn pick_or_want_news(&mut self, id: ListenerId) -> Option<Choice> {
         self.pick(id, None).or_else(|| {
             self.want_news(id);
             // Whoever had room before it knew of the wish does not tell.
@@ -135,7 +135,7 @@ impl Acceptor {
     }
 
     /// Chooses who gets the next connection of a listener, without giving it the turn.
-    fn pick(&mut self, id: ListenerId, client: Option<u64>) -> Option<(usize, Rotation)> {
+    fn pick(&mut self, id: ListenerId, client: Option<u64>) -> Option<Choice> {
         let listener = self.listeners.get(&id)?;
         if listener.paused_until.is_some() {
             return None;
@@ -145,9 +145,7 @@ impl Acceptor {
         self.candidates.clear();
         self.candidates.extend(listener.members.iter().map(|member| match workers.get(&member.worker) {
             Some(worker) => worker.candidate(member, policy, now),
-            None => {
-                Candidate { can_take: false, is_sound: false, weight: 1, connections: 0, load: 0, slot: 0 }
-            }
+            None => Candidate::default(),
         }));
         choose(policy, listener.rotation, &self.candidates, client)
     }
@@ -176,25 +174,20 @@ impl Acceptor {
     }
 
     /// Gives a connection to the worker chosen; gives it back if that one's socket turns out to be full.
-    fn deliver(
-        &mut self,
-        id: ListenerId,
-        (index, rotation): (usize, Rotation),
-        connection: OwnedFd,
-    ) -> Result<(), OwnedFd> {
+    fn deliver(&mut self, id: ListenerId, choice: Choice, connection: OwnedFd) -> Result<(), OwnedFd> {
         let Some(listener) = self.listeners.get_mut(&id) else { return Ok(()) };
-        let Some(member) = listener.members.get_mut(index) else { return Err(connection) };
+        let Some(member) = listener.members.get_mut(choice.index) else { return Err(connection) };
         let Some(worker) = self.workers.get_mut(&member.worker) else { return Err(connection) };
         match &mut member.way {
             Way::Handoff { .. } if worker.full || !member.queue.is_empty() => {
                 member.queue.push_back(connection);
-                listener.rotation = rotation;
+                listener.advance(choice, &self.candidates);
             }
             Way::Handoff { token, .. } => {
                 let packet = Packet { kind: Kind::Connection, token: *token, listener: id };
                 match scm::send(worker.channel.ours.as_fd(), &packet.encode(), Some(connection.as_fd())) {
                     Ok(_) => {
-                        listener.rotation = rotation;
+                        listener.advance(choice, &self.candidates);
                         worker.load.sent();
                         worker.count_given();
                         self.expect_progress();
@@ -215,8 +208,9 @@ impl Acceptor {
             }
             Way::Message { busy, .. } => {
                 *busy = true;
-                listener.rotation = rotation;
-                listener.events.send(Event::Connection { listener: id, worker: member.worker, connection });
+                let worker = member.worker;
+                listener.advance(choice, &self.candidates);
+                listener.events.send(Event::Connection { listener: id, worker, connection });
             }
         }
         Ok(())
@@ -231,28 +225,49 @@ impl Acceptor {
     }
 }
 
+impl Listener {
+    /// Notes that the one chosen has got its connection, and what is owed to those who had no room for theirs.
+    fn advance(&mut self, choice: Choice, candidates: &[Candidate]) {
+        if choice.is_repaid {
+            let member = &mut self.members[choice.index];
+            member.owed = member.owed.saturating_sub(1);
+        } else if self.policy == Policy::RoundRobin {
+            for (index, missed) in self.rotation.passed_over(choice.index, candidates) {
+                if candidates[index].is_held_up {
+                    self.members[index].owe(missed);
+                }
+            }
+        }
+        self.rotation = choice.rotation;
+    }
+}
+
 impl Worker {
     /// What the choice goes by.
     fn candidate(&self, member: &Member, policy: Policy, now: u64) -> Candidate {
-        let has_way = match member.way {
+        let (is_ready, has_room) = match member.way {
             // Under Sticky those wait that are its own.
             Way::Handoff { ready, .. } if policy == Policy::Sticky => {
-                ready && member.queue.len() < MAX_QUEUED
+                (ready, member.queue.len() < MAX_QUEUED)
             }
             Way::Handoff { ready, slot: Some(slot), .. } => {
-                ready && self.load.turns(slot).given < policy.window()
+                (ready, self.load.turns(slot).given < policy.window())
             }
-            Way::Handoff { ready, .. } => ready && !self.full,
-            Way::Message { busy, paused_until } => !busy && paused_until.is_none(),
+            Way::Handoff { ready, .. } => (ready, !self.full),
+            Way::Message { busy, paused_until } => (paused_until.is_none(), !busy),
         };
         let load = self.load.at(now);
+        let may_take = is_ready && !self.ended && !self.paused;
+        let (is_trusted, is_late) = (!load.is_hung() && self.on_trial_until <= now, self.is_late());
         Candidate {
-            can_take: has_way && !self.ended && !self.paused,
-            is_sound: !load.is_hung() && self.on_trial_until <= now && !self.is_late(),
+            can_take: may_take && has_room,
+            is_sound: is_trusted && !is_late,
             weight: self.weight,
             connections: load.open + load.pending + member.reserved(),
             load: self.estimated_load(load),
             slot: self.slot,
+            is_held_up: may_take && is_trusted && (!has_room || is_late),
+            owed: member.owed,
         }
     }
 }

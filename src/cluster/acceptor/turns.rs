@@ -1,5 +1,6 @@
 //! Workers that accept for themselves: how many connections wait, and whose turn each of them is.
 
+use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -13,15 +14,18 @@ use crate::cluster::schedule::Policy;
 use crate::cluster::turns::SLOTS;
 use crate::sys::{scm, socket};
 
-/// Turns that a worker may have and not have used: enough that one in the middle of a request does not hold up the
-/// others, few enough that not many wait behind it.
-const WINDOW: u64 = 16;
-/// The same where load counts.
+/// Turns that a worker may have and not have used, under round robin: as many as wait anywhere, as each is to have as
+/// many as the others. One that does not take them is found to be late.
+const WINDOW: u64 = 1024;
+/// The same where load counts: few, so that not many wait behind a worker that turns out to be busy.
 const CAREFUL_WINDOW: u64 = 8;
 /// How often a count that workers change meanwhile is tried again: for about as long as accepting takes.
 const TRIES: usize = 16;
-/// A busy worker that has not turned its event loop for so long, while it has turns, loses them to idle ones.
+/// How often workers with turns are looked at, and how long one of them may not have turned its event loop before it
+/// loses them to idle ones.
 const LATE_AFTER: Duration = Duration::from_millis(2);
+/// The same under round robin, where it is not to be decided by who waits for a processor a little.
+const LATE_AFTER_IN_ROTATION: Duration = Duration::from_millis(6);
 /// As long may one take that has to be woken: on a busy machine it waits for a processor, as others would.
 const WAKING_TIME: Duration = Duration::from_millis(50);
 
@@ -33,6 +37,10 @@ impl Policy {
 
     fn minds_load(self) -> bool {
         matches!(self, Policy::LeastConnections | Policy::LeastLoad)
+    }
+
+    fn patience(self) -> Duration {
+        if self.minds_load() { LATE_AFTER } else { LATE_AFTER_IN_ROTATION }
     }
 }
 
@@ -60,7 +68,20 @@ impl Worker {
 
     /// Whether it is still in the middle of what made it late.
     pub(super) fn is_late(&self) -> bool {
-        self.late_at.is_some_and(|at| at == self.load.turned() && !self.load.is_asleep())
+        self.late_at.is_some_and(|at| at == self.load.progress() && !self.load.is_asleep())
+    }
+
+    /// Whether it has not gone on for long; asked of one that has turns.
+    fn check_late(&mut self, now: Instant, patience: Duration) -> bool {
+        let progress = self.load.progress();
+        if progress != self.seen_progress {
+            (self.seen_progress, self.late_from) = (progress, now + patience);
+        }
+        let is_late = self.late_from <= now;
+        if is_late {
+            self.late_at = Some(progress);
+        }
+        is_late
     }
 }
 
@@ -153,13 +174,14 @@ impl Acceptor {
     /// Gives a worker a turn.
     pub(super) fn give_turn(&mut self, id: WorkerId, slot: usize, policy: Policy) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
-        worker.load.give_turn(slot);
-        worker.count_given();
-        if policy.minds_load() {
-            let patience = if worker.load.is_asleep() { WAKING_TIME } else { LATE_AFTER };
-            worker.late_from = Instant::now() + patience;
-            self.late_check = self.late_check.into_iter().chain([worker.late_from]).min();
+        if worker.load.give_turn(slot) == 0 {
+            let now = Instant::now();
+            let patience = if worker.load.is_asleep() { WAKING_TIME } else { policy.patience() };
+            (worker.seen_progress, worker.late_from) = (worker.load.progress(), now + patience);
+            let check = now + policy.patience();
+            self.late_check = Some(self.late_check.map_or(check, |at| at.min(check)));
         }
+        worker.count_given();
         if self.to_wake.last() != Some(&id) {
             self.to_wake.push(id);
         }
@@ -186,50 +208,46 @@ impl Acceptor {
         }
     }
 
-    /// Where load counts, gives the turns of workers that are busy with something else to idle ones.
+    /// Gives the turns of workers that are busy with something else to idle ones.
     pub(super) fn check_late(&mut self) {
         let now = Instant::now();
         if self.late_check.is_none_or(|at| at > now) {
             return;
         }
-        let (mut next, mut relieved) = (None, Vec::new());
-        for (&id, listener) in &self.listeners {
-            if !listener.policy.minds_load() {
-                continue;
-            }
-            let any_idle = listener.members.iter().any(|member| self.is_idle(member));
-            for member in &listener.members {
+        self.late_check = None;
+        let mut relieved = Vec::new();
+        for (&id, listener) in &mut self.listeners {
+            let workers = &mut self.workers;
+            let any_idle = listener.members.iter().any(|member| is_idle(workers, member));
+            let patience = listener.policy.patience();
+            for member in &mut listener.members {
                 if let Way::Handoff { slot: Some(slot), .. } = member.way
-                    && let Some(worker) = self.workers.get_mut(&member.worker)
+                    && let Some(worker) = workers.get_mut(&member.worker)
                     && worker.load.turns(slot).given > 0
                 {
-                    if worker.late_from <= now {
-                        worker.late_at = Some(worker.load.turned());
-                    }
-                    if worker.late_from <= now && any_idle {
-                        worker.load.take_turns_back(slot);
+                    if worker.check_late(now, patience) && any_idle {
+                        member.owe(worker.load.take_turns_back(slot) as u32);
                         relieved.push(id);
                     } else {
-                        let then = worker.late_from.max(now + LATE_AFTER);
-                        next = Some(next.map_or(then, |next: Instant| next.min(then)));
+                        let then = worker.late_from.clamp(now + LATE_AFTER, now + patience);
+                        self.late_check = Some(self.late_check.map_or(then, |at| at.min(then)));
                     }
                 }
             }
         }
-        self.late_check = next;
         for id in relieved {
             self.serve(id);
         }
     }
+}
 
-    /// Whether the event loop of a member waits for something to do.
-    fn is_idle(&self, member: &Member) -> bool {
-        let Way::Handoff { ready: true, slot: Some(slot), .. } = member.way else { return false };
-        self.workers.get(&member.worker).is_some_and(|worker| {
-            let is_free = worker.load.is_asleep() && worker.load.turns(slot).given == 0;
-            is_free && !worker.ended && !worker.paused
-        })
-    }
+/// Whether the event loop of a member waits for something to do.
+fn is_idle(workers: &HashMap<WorkerId, Worker>, member: &Member) -> bool {
+    let Way::Handoff { ready: true, slot: Some(slot), .. } = member.way else { return false };
+    workers.get(&member.worker).is_some_and(|worker| {
+        let is_free = worker.load.is_asleep() && worker.load.turns(slot).given == 0;
+        is_free && !worker.ended && !worker.paused
+    })
 }
 
 fn is_readable(listener: &Listener) -> bool {

@@ -45,9 +45,11 @@ pub(super) struct Worker {
     /// The heartbeat at which its use was measured last, and the connections sent to it since.
     measured_at: u64,
     sent_since: u64,
-    /// How often its event loop had turned when it was found to be late with its turns.
+    /// Its progress when it was found to be late with its turns.
     pub(super) late_at: Option<u64>,
-    /// When it is late with the turn that it was given last.
+    /// Its progress when that was seen to change, or when it was given turns after a while without any.
+    pub(super) seen_progress: u64,
+    /// When it is late, unless it goes on.
     pub(super) late_from: Instant,
 }
 
@@ -69,6 +71,7 @@ impl Worker {
             measured_at: 0,
             sent_since: 0,
             late_at: None,
+            seen_progress: 0,
             late_from: Instant::now(),
         }
     }
@@ -177,6 +180,9 @@ impl Acceptor {
                     && *token == for_token
                 {
                     *ready = now.is_some();
+                    if now.is_none() {
+                        member.owed = 0;
+                    }
                     if let Some(offer) = now.filter(|_| *is_counted) {
                         *slot = slot.or_else(|| worker.open_door(number, socket.as_fd(), *token, offer));
                     } else {
@@ -201,8 +207,15 @@ impl Acceptor {
         if paused {
             self.unqueue(id);
             self.take_all_turns_back(id);
+            self.forget_owed(id);
         }
         self.serve_worker(id);
+    }
+
+    /// A worker that takes none for a while joins in where the rotation stands then.
+    fn forget_owed(&mut self, id: WorkerId) {
+        let members = self.listeners.values_mut().flat_map(|listener| &mut listener.members);
+        members.filter(|member| member.worker == id).for_each(|member| member.owed = 0);
     }
 
     pub(super) fn worker_ended(&mut self, id: WorkerId) {
@@ -230,6 +243,7 @@ impl Acceptor {
         self.read_answers(id);
         self.unqueue(id);
         self.take_all_turns_back(id);
+        self.forget_owed(id);
         let Some(worker) = self.workers.get(&id) else { return };
         let mut bytes = [0; LENGTH];
         let mut taken: HashMap<ListenerId, Vec<OwnedFd>> = HashMap::new();

@@ -2,14 +2,22 @@
 
 use super::*;
 
-const YES: Candidate =
-    Candidate { can_take: true, is_sound: true, weight: 1, connections: 0, load: 0, slot: 0 };
+const YES: Candidate = Candidate {
+    can_take: true,
+    is_sound: true,
+    weight: 1,
+    connections: 0,
+    load: 0,
+    slot: 0,
+    is_held_up: false,
+    owed: 0,
+};
 const NO: Candidate = Candidate { can_take: false, ..YES };
 
 fn run(rotation: &mut Rotation, candidates: &[Candidate]) -> Option<usize> {
-    let (index, after) = choose(Policy::RoundRobin, *rotation, candidates, None)?;
-    *rotation = after;
-    Some(index)
+    let choice = choose(Policy::RoundRobin, *rotation, candidates, None)?;
+    *rotation = choice.rotation;
+    Some(choice.index)
 }
 
 /// Numbers that are the same in every run.
@@ -31,6 +39,8 @@ impl Numbers {
                 connections: self.below(10),
                 load: self.below(1000),
                 slot: slot as u32,
+                is_held_up: self.below(2) == 0,
+                owed: self.below(3).saturating_sub(1) as u32,
             })
             .collect()
     }
@@ -52,10 +62,10 @@ fn under_every_policy_who_can_take_one_gets_it_and_the_unsound_only_if_there_is_
             let any_sound = candidates.iter().any(|candidate| candidate.can_take && candidate.is_sound);
             match choose(policy, rotation, &candidates, client) {
                 None => assert!(!any),
-                Some((index, after)) => {
+                Some(Choice { index, rotation: after, .. }) => {
                     assert!(candidates[index].can_take);
                     assert!(candidates[index].is_sound || !any_sound);
-                    assert!(after.next < candidates.len());
+                    assert!(after.next <= candidates.len());
                     rotation = after;
                 }
             }
@@ -94,6 +104,50 @@ fn a_worker_that_cannot_take_one_is_passed_over_and_the_turn_goes_on_behind_it()
     assert_eq!(run(&mut rotation, &[]), None);
 }
 
+/// Gives `count` connections to workers of which each is held up at random; how many each gets in the end.
+fn shares_with_delays(weights: &[u32], count: usize, numbers: &mut Numbers) -> Vec<u64> {
+    let mut rotation = Rotation::default();
+    let mut owed = vec![0; weights.len()];
+    let mut shares = vec![0; weights.len()];
+    for at in 0..count {
+        let candidates: Vec<_> = weights
+            .iter()
+            .zip(&owed)
+            .map(|(&weight, &owed)| {
+                // None is, towards the end: there is nobody to hold one up.
+                let is_held_up = at + 1000 < count && numbers.below(3) == 0;
+                Candidate { can_take: !is_held_up, is_held_up, weight, owed, ..YES }
+            })
+            .collect();
+        let Some(choice) = choose(Policy::RoundRobin, rotation, &candidates, None) else { continue };
+        if choice.is_repaid {
+            owed[choice.index] -= 1;
+        } else {
+            for (index, missed) in rotation.passed_over(choice.index, &candidates) {
+                owed[index] += missed;
+            }
+        }
+        rotation = choice.rotation;
+        shares[choice.index] += 1;
+    }
+    assert!(owed.iter().all(|&owed| owed == 0), "{owed:?}");
+    shares
+}
+
+#[test]
+fn what_goes_on_without_a_worker_that_is_held_up_is_repaid_to_the_last() {
+    let mut numbers = Numbers(5);
+    for weights in [&[1, 1][..], &[1, 1, 1, 1], &[3, 1, 2]] {
+        let shares = shares_with_delays(weights, 20_000, &mut numbers);
+        let total: u64 = shares.iter().sum();
+        let turn: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
+        for (&share, &weight) in shares.iter().zip(weights) {
+            // But for the turn that has begun.
+            assert!(share.abs_diff(total * u64::from(weight) / turn) <= u64::from(weight), "{shares:?}");
+        }
+    }
+}
+
 #[test]
 fn workers_that_come_and_go_do_not_disturb_the_turn_of_the_others() {
     let mut rotation = Rotation::default();
@@ -111,7 +165,7 @@ fn workers_that_come_and_go_do_not_disturb_the_turn_of_the_others() {
 }
 
 fn pick(policy: Policy, candidates: &[Candidate]) -> usize {
-    choose(policy, Rotation::default(), candidates, None).unwrap().0
+    choose(policy, Rotation::default(), candidates, None).unwrap().index
 }
 
 #[test]
@@ -129,9 +183,9 @@ fn equals_take_turns() {
         let mut rotation = Rotation::default();
         let order: Vec<_> = (0..6)
             .map(|_| {
-                let (index, after) = choose(policy, rotation, &[YES; 3], None).unwrap();
-                rotation = after;
-                index
+                let choice = choose(policy, rotation, &[YES; 3], None).unwrap();
+                rotation = choice.rotation;
+                choice.index
             })
             .collect();
         assert_eq!(order, [0, 1, 2, 0, 1, 2]);
@@ -143,8 +197,8 @@ fn slots(count: u32) -> Vec<Candidate> {
 }
 
 fn slot_for(client: u64, candidates: &[Candidate]) -> u32 {
-    let (index, _) = choose(Policy::Sticky, Rotation::default(), candidates, Some(client)).unwrap();
-    candidates[index].slot
+    let choice = choose(Policy::Sticky, Rotation::default(), candidates, Some(client)).unwrap();
+    candidates[choice.index].slot
 }
 
 #[test]

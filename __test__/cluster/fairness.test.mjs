@@ -1,0 +1,64 @@
+import { afterEach, expect, test } from 'vitest';
+
+import { call, endAll, listenAll, startWorkers, takerOf } from '../helpers/cluster.mjs';
+import { waitFor } from '../helpers/wait.mjs';
+
+afterEach(endAll);
+
+async function cast(count, options) {
+  const workers = await startWorkers(count, options);
+  const port = await listenAll(workers);
+  // Until each is known to be ready, and it is the first one's turn.
+  const known = new Set();
+  let last;
+  await waitFor(async () => {
+    known.add((last = await takerOf(port)));
+    return known.size === count && last === workers.at(-1).id;
+  });
+  return { workers, port };
+}
+
+/** How many of `count` connections each worker gets, so many at a time. */
+async function sharesOf(workers, port, count, atATime) {
+  const shares = new Map(workers.map(({ id }) => [id, 0]));
+  let begun = 0;
+  const connect = async () => {
+    while (begun++ < count) {
+      const id = await takerOf(port);
+      shares.set(id, shares.get(id) + 1);
+    }
+  };
+  await Promise.all(Array.from({ length: atATime }, connect));
+  return [...shares.values()];
+}
+
+test.each([2, 4])('connections one after the other go to %i workers in turn', async (count) => {
+  const { workers, port } = await cast(count);
+  const ids = [];
+  for (let i = 0; i < 50 * count; i++) ids.push(await takerOf(port));
+  expect(ids).toEqual(ids.map((_, at) => workers[at % count].id));
+});
+
+test.each([
+  [2, 16],
+  [2, 64],
+  [4, 16],
+  [4, 64],
+])('the shares of %i workers at %i connections at a time are within 1 %', async (count, atATime) => {
+  const { workers, port } = await cast(count);
+  const shares = await sharesOf(workers, port, 900 * count, atATime);
+  // What one of them had no processor for is made up for as soon as it can be.
+  const rest = await sharesOf(workers, port, 100 * count, 1);
+  rest.forEach((share, at) => (shares[at] += share));
+  for (const share of shares) expect(Math.abs(share - 1000), `${shares}`).toBeLessThanOrEqual(10);
+});
+
+test('a worker that was held up for a moment gets what went on without it', async () => {
+  const { workers, port } = await cast(2);
+  const blocked = call(workers[0], 'blockFor', 50);
+  const shares = await sharesOf(workers, port, 1500, 32);
+  await blocked;
+  const rest = await sharesOf(workers, port, 500, 1);
+  rest.forEach((share, at) => (shares[at] += share));
+  for (const share of shares) expect(Math.abs(share - 1000), `${shares}`).toBeLessThanOrEqual(10);
+});
