@@ -56,7 +56,10 @@ export interface SupervisorOptions extends Extras {
    * warning, after `readyTimeout`.
    */
   waitReady?: boolean | 'listening' | 'online';
-  /** How many workers a reload replaces at once. By default 1. */
+  /**
+   * How many workers a reload replaces at once: none of these old ones goes before all of their new ones are ready. By
+   * default 1.
+   */
   reloadConcurrency?: number;
   /** When a worker is replaced, each by as much more or less as `jitter` says (0.1). */
   recycle?: { requests?: number; jitter?: number; age?: number; rss?: Bytes; heap?: Bytes };
@@ -272,7 +275,8 @@ interface SupervisorEvents {
     WorkerStatus,
     { reason: 'requests' | 'age' | 'rss' | 'heap' | 'probe'; value: number; limit: number },
   ];
-  reload: [{ ok: boolean; replaced: number; duration: number; error?: Error }];
+  /** `replaced`: how many run the new release; `rolledBack`: how many did, and run the old one again. */
+  reload: [{ ok: boolean; replaced: number; rolledBack: number; duration: number; error?: Error }];
   giveUp: [GiveUp];
   scale: [{ from: number; to: number; by: 'hand' | 'rule'; utilization?: number }];
   state: [SupervisorState];
@@ -309,7 +313,8 @@ export interface Supervisor extends EventEmitter<SupervisorEvents> {
   status(): SupervisorStatus;
   /**
    * Replaces all workers, with code and environment read anew; each new one is ready before the old one goes. Where a
-   * new one fails the old one goes on, and it rejects with ERR_RCLUSTER_RELOAD.
+   * new one fails the old ones go on, those replaced so far are put back if what they were started with has changed, and
+   * it rejects with ERR_RCLUSTER_RELOAD, with `reason`, `stderr`, `replaced` and `rolledBack`.
    */
   reload(changes?: {
     env?: Record<string, string>;

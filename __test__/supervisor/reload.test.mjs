@@ -1,15 +1,16 @@
 // A reload under load fails no request; one to a release that does not start leaves the old one serving.
 
+import { once } from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
 
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { get, pids, started, stopAll } from '../helpers/supervisor.mjs';
 import { fixture } from '../helpers/run_script.mjs';
-import { sleep } from '../helpers/wait.mjs';
+import { sleep, waitFor } from '../helpers/wait.mjs';
 
 const RELOADS = Number(process.env.RCLUSTER_TEST_ROUNDS ?? 3);
 
@@ -142,4 +143,91 @@ test('the environment is read anew, and a link to a release followed anew', asyn
     await stopAll();
     fs.rmSync(directory, { recursive: true });
   }
+});
+
+/** Which release each worker runs. */
+async function versions({ sup, port }) {
+  const seen = new Map();
+  await waitFor(async () => {
+    const { place, version } = await get(port);
+    seen.set(place, version);
+    return seen.size === sup.workers.length;
+  });
+  return [...seen].sort(([a], [b]) => a - b).map(([, version]) => version);
+}
+
+test('a release that fails midway is taken back, and no request is lost', async () => {
+  const { sup, port } = await started({ instances: 3 });
+  const finish = load(port, { count: 6, keepAlive: true });
+  const told = once(sup, 'reload');
+  const error = await sup.reload({ env: { MODE: 'crash at 2', VERSION: '2' } }).catch((reason) => reason);
+  expect(error).toMatchObject({ code: 'ERR_RCLUSTER_RELOAD', replaced: 0, rolledBack: 1 });
+  expect(error.message).toContain('1 of 3 workers were replaced and have been put back');
+  expect(error.message).toContain('crashed in the second place, on purpose');
+  expect((await told)[0]).toMatchObject({ ok: false, replaced: 0, rolledBack: 1 });
+  expect(await versions({ sup, port })).toEqual(['1', '1', '1']);
+  // So does who comes after them.
+  const ready = once(sup, 'worker:ready');
+  process.kill(pids(sup)[0], 'SIGKILL');
+  await ready;
+  expect(await versions({ sup, port })).toEqual(['1', '1', '1']);
+  expect(sup.status()).toMatchObject({ generation: 1, reloads: 0, state: 'running' });
+  const { errors } = await finish();
+  // The one that was killed by hand is all that has cost requests.
+  expect(errors.length).toBeLessThanOrEqual(6);
+});
+
+describe('a release whose files were overwritten, and that fails midway', () => {
+  let directory;
+  const write = (start) =>
+    fs.writeFileSync(
+      path.join(directory, 'app.cjs'),
+      `${start}\nrequire(${JSON.stringify(fixture('supervisor/app.cjs'))});`,
+    );
+  const NEW = "Object.assign(process.env, { VERSION: '2', MODE: 'crash at 2' });";
+  const serving = (options) => started({ exec: path.join(directory, 'app.cjs'), ...options });
+
+  beforeEach(() => {
+    directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rcluster-release-'));
+    write('');
+  });
+  afterEach(async () => {
+    await stopAll();
+    fs.rmSync(directory, { recursive: true });
+  });
+
+  test('cannot be taken back: it says how many run what', async () => {
+    const all = await serving();
+    write(NEW);
+    const error = await all.sup.reload().catch((reason) => reason);
+    expect(error).toMatchObject({ code: 'ERR_RCLUSTER_RELOAD', replaced: 1, rolledBack: 0 });
+    expect(error.message).toContain('1 of 2 workers run the new release, the others the old one');
+    expect(await versions(all)).toEqual(['2', '1']);
+    write('');
+    await all.sup.reload();
+    expect(await versions(all)).toEqual(['1', '1']);
+  });
+
+  test('changes nothing where all are replaced at once', async () => {
+    const all = await serving({ reloadConcurrency: 2 });
+    const before = pids(all.sup);
+    const finish = load(all.port, { count: 6, keepAlive: true });
+    write(NEW);
+    const error = await all.sup.reload().catch((reason) => reason);
+    expect(error).toMatchObject({ code: 'ERR_RCLUSTER_RELOAD', replaced: 0, rolledBack: 0 });
+    expect(pids(all.sup)).toEqual(before);
+    expect(await versions(all)).toEqual(['1', '1']);
+    expect((await finish()).errors).toEqual([]);
+    expect(all.sup.workers).toHaveLength(2);
+  });
+});
+
+test('fewer workers are asked for during a reload', async () => {
+  const { sup, get: ask } = await started({ instances: 3 });
+  const reload = sup.reload();
+  await once(sup, 'worker:start');
+  expect(await sup.scale(1)).toBe(1);
+  await reload;
+  expect(sup.workers).toMatchObject([{ id: 1, state: 'ready', generation: 2 }]);
+  expect((await ask('/')).status).toBe(200);
 });

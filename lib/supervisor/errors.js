@@ -32,10 +32,19 @@ function withStderr({ stderr }) {
   return text === '' ? '' : `\n${text}`;
 }
 
-/** A worker that was to take over from another has failed. @param {string} reason @param {Exit | undefined} exit */
-function reloadError(reason, exit) {
-  const error = new Error(`The reload was given up, the old workers go on: ${reason}`);
-  return Object.assign(error, { code: 'ERR_RCLUSTER_RELOAD', reason, exit, stderr: exit?.stderr ?? '' });
+/**
+ * A worker that was to take over from another has failed.
+ * @param {string} reason
+ * @param {Exit | undefined} exit
+ * @param {{ replaced: number, rolledBack: number, of: number }} outcome
+ */
+function reloadError(reason, exit, { replaced, rolledBack, of }) {
+  let serving = 'the old workers go on';
+  if (rolledBack > 0) serving = `${rolledBack} of ${of} workers were replaced and have been put back`;
+  if (replaced > 0) serving = `${replaced} of ${of} workers run the new release, the others the old one`;
+  const error = new Error(`The reload was given up, ${serving}: ${reason}`);
+  const stderr = exit?.stderr ?? '';
+  return Object.assign(error, { code: 'ERR_RCLUSTER_RELOAD', reason, exit, stderr, replaced, rolledBack });
 }
 
 /** Workers end again and again. @param {string} reason @param {Exit | undefined} exit */

@@ -229,6 +229,16 @@ class Place {
    * @returns {Promise<void>} when the old one has ended; rejects where the new one failed, and the old one goes on
    */
   async replace(start, reason) {
+    await this.prepare(start);
+    await this.takeOver(reason);
+  }
+
+  /**
+   * Starts who is to take the place over.
+   * @param {import('./run').Start} start
+   * @returns {Promise<void>} when it is ready; rejects where it failed
+   */
+  async prepare(start) {
     if (this.next !== undefined) throw new Error(`worker ${this.id} is being replaced already`);
     this.cancelWaiting();
     await new Promise((resolve, reject) => {
@@ -242,10 +252,18 @@ class Place {
         this.replacing = undefined;
       })
       .catch((error) => {
-        // The place may have become empty while its new worker was tried.
-        if (this.run === undefined && !this.supervisor.isStopping) this.beginAfter(0);
+        this.beginIfEmpty();
         throw error;
       });
+  }
+
+  /** The place may have become empty while its new worker was tried. */
+  beginIfEmpty() {
+    if (this.run === undefined && !this.isClosed && !this.supervisor.isStopping) this.beginAfter(0);
+  }
+
+  /** Who was prepared has the place; resolves when the old one has ended. @param {string} reason */
+  async takeOver(reason) {
     const old = this.run;
     this.run = this.next;
     this.next = undefined;
@@ -253,6 +271,17 @@ class Place {
     if (old === undefined) return;
     this.leaving.add(old);
     await old.drain(this.supervisor.drainOptions(reason));
+  }
+
+  /** Who was to take over does not; it may have requests by now, and finishes them. @param {string} reason */
+  async discard(reason) {
+    const { next } = this;
+    if (next === undefined) return;
+    this.next = undefined;
+    this.replacing = undefined;
+    this.leaving.add(next);
+    this.beginIfEmpty();
+    await next.drain(this.supervisor.drainOptions(reason));
   }
 
   /**

@@ -3,8 +3,9 @@
 
 // Workers for workers: reloads, restarts, recycling, and more or fewer of them.
 
-const { giveUpError, reloadError, stoppedError } = require('./errors');
-const { resolveStart } = require('./start');
+const { giveUpError, stoppedError } = require('./errors');
+const { roll } = require('./rolling');
+const { settleAll } = require('./settle');
 const { runStatus } = require('./status');
 const { updateRule } = require('./watching');
 
@@ -13,13 +14,6 @@ const { updateRule } = require('./watching');
  * @typedef {InstanceType<typeof import('./run').Run>} Run
  * @typedef {InstanceType<typeof import('./place').Place>} OnePlace
  */
-
-/** Waits for all, and throws the first error that there was. @param {Promise<unknown>[]} promises */
-async function settleAll(promises) {
-  const results = await Promise.allSettled(promises);
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
-}
 
 class Replacing {
   /** @param {Supervisor} supervisor */
@@ -43,7 +37,7 @@ class Replacing {
 
   /** All, with code and environment read anew. @param {any} changes */
   reload(changes) {
-    return this.inTurn(() => this.roll(changes));
+    return this.inTurn(() => roll(this.supervisor, changes));
   }
 
   /** Makes and fills the places that are missing; those. */
@@ -53,54 +47,6 @@ class Replacing {
     for (const place of made) place.begin();
     supervisor.changed();
     return made;
-  }
-
-  /** @param {any} changes */
-  async roll(changes) {
-    const { supervisor } = this;
-    if (supervisor.isStopping || supervisor.isLeaving) throw stoppedError('There is nothing to reload');
-    const begun = Date.now();
-    const before = supervisor.template;
-    let replaced = 0;
-    if (supervisor.state === 'running') supervisor.setState('reloading');
-    try {
-      supervisor.generation++;
-      supervisor.template = resolveStart(supervisor, changes);
-      const waiting = [...supervisor.places.values()].filter((place) => !place.isClosed);
-      while (waiting.length > 0) {
-        const batch = waiting.splice(0, supervisor.options.reloadConcurrency);
-        await settleAll(
-          batch.map(async (place) => {
-            if (place.isClosed) return;
-            await place.replace(supervisor.current(), 'reload');
-            replaced++;
-          }),
-        );
-      }
-      // A place that was given up gets another chance with the new code.
-      for (const [id, place] of supervisor.places) if (place.isClosed) supervisor.places.delete(id);
-      this.fill();
-      supervisor.counts.reloads++;
-      const duration = Date.now() - begun;
-      supervisor.emit('reload', { ok: true, replaced, duration });
-      supervisor.log('info', 'reload', `${replaced} workers replaced in ${duration} ms`, {
-        replaced,
-        duration,
-      });
-      return { replaced, duration };
-    } catch (cause) {
-      // What is started from now on is what serves.
-      if (replaced === 0) supervisor.template = before;
-      const { reason, exit, message } = /** @type {any} */ (cause);
-      const error = supervisor.isStopping
-        ? stoppedError('The reload was given up')
-        : reloadError(reason ?? message, exit);
-      supervisor.emit('reload', { ok: false, replaced, duration: Date.now() - begun, error });
-      supervisor.log('error', 'reload', error.message, { replaced });
-      throw error;
-    } finally {
-      if (supervisor.state === 'reloading') supervisor.setState('running');
-    }
   }
 
   /**
