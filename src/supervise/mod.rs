@@ -1,5 +1,5 @@
 //! Supervision: what is decided about workers (`restart`, `health`, `scale`: pure), what is read of them (`sample`), and
-//! the thread that watches, times and kills while JavaScript may be busy (`warden`).
+//! the thread that watches, times and kills while JavaScript may be busy (`warden`, `watch`, `watched`).
 //!
 //! Of `cluster` it uses the memory that a worker shares with the primary (`cluster::load`), nothing else.
 
@@ -8,3 +8,5 @@ pub mod restart;
 pub mod sample;
 pub mod scale;
 pub mod warden;
+mod watch;
+pub mod watched;
