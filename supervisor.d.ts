@@ -26,7 +26,10 @@ export interface SupervisorOptions extends Extras {
   name?: string;
   /** The workers' directory; by default this process's own, by the name it was started with. */
   cwd?: string;
-  /** Variables beyond this process's own; a function is called for the start and for each reload. */
+  /**
+   * Variables beyond this process's own; a function is called for the start and for each reload. `NODE_APP_INSTANCE`, the
+   * place counted from 0, is set where this does not set it.
+   */
   env?: Record<string, string | undefined> | (() => Record<string, string | undefined>);
   /** A file of NAME=value lines, read for the start and for each reload. */
   envFile?: string;
@@ -381,7 +384,7 @@ export function exposeMetrics(registry: { getMetricsAsJSON(): unknown }): void;
 export function answer(question: string, answer: (payload: any) => unknown): void;
 export const isSupervised: boolean;
 export const isDraining: boolean;
-/** This worker's place. */
+/** This worker's place, from 1. Programs that do not load this find it, from 0, in `NODE_APP_INSTANCE`. */
 export const place: number | undefined;
 
 /** Values that all workers of a supervisor share. */

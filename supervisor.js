@@ -4,9 +4,11 @@
 // `rcluster/supervisor`: in the primary `supervise`, in its workers what they tell it and ask of it.
 
 const { native, unsupported } = require('./lib/platform');
-const { runtime } = require('./lib/supervisor/runtime');
-const { lock, store } = require('./lib/supervisor/shared');
 const { validateFunction, validateString } = require('./lib/errors');
+
+// The worker's side is loaded when it is used first, which in a primary is never.
+const runtime = () => require('./lib/supervisor/runtime').runtime();
+const shared = () => require('./lib/supervisor/shared');
 
 /**
  * Starts an application in workers, and looks after them.
@@ -22,6 +24,11 @@ function supervise(options) {
 /** The options with their defaults, checked as `supervise` does, without starting anything. @param {any} options */
 function checkOptions(options) {
   return require('./lib/supervisor/options').checkOptions(options);
+}
+
+/** @type {typeof import('./lib/supervisor/shared').lock} */
+function lock(name, options) {
+  return shared().lock(name, options);
 }
 
 /** Tells the supervisor that this worker can work. */
@@ -78,8 +85,10 @@ module.exports = {
   answer,
   exposeMetrics,
   defineConfig,
-  store,
   lock,
+  get store() {
+    return shared().store;
+  },
   get optionNames() {
     return require('./lib/supervisor/options').optionNames;
   },

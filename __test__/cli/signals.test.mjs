@@ -64,6 +64,14 @@ test('Ctrl-C, which all processes of a terminal get, drains too', async () => {
   expect(stderr).not.toMatch(/SIGINT|code 130|started again/);
 });
 
+test('SIGTERM, which a service manager may send to all processes, drains too', async () => {
+  const app = await startApp(['-w', '2']);
+  process.kill(-app.command.pid, 'SIGTERM');
+  const { code, stderr } = await app.command.finished;
+  expect(code).toBe(0);
+  expect(stderr).not.toMatch(/started again/);
+});
+
 test('SIGHUP reloads', async () => {
   const app = await startApp(['-w', '2']);
   const before = await pidsOf(app);

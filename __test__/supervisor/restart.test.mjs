@@ -29,6 +29,15 @@ test('a worker that is killed is replaced, and keeps its place', async () => {
   expect(sup.status().restarts).toBe(1);
 });
 
+test('a worker knows its place by NODE_APP_INSTANCE, unless that is set', async () => {
+  const all = await started();
+  const seen = new Set();
+  await waitFor(async () => seen.add((await all.get('/instance')).instance).size === 2);
+  expect([...seen].sort()).toEqual(['0', '1']);
+  const one = await started({ instances: 1, env: { NODE_APP_INSTANCE: 'own' } });
+  expect((await one.get('/instance')).instance).toBe('own');
+});
+
 test('a crash at the start ends in one give-up that says why', async () => {
   const backoff = { min: 20, max: 100, jitter: 0 };
   const { sup } = await start({ instances: 2, intensity: 3, backoff, env: { MODE: 'crash' } });

@@ -5,7 +5,6 @@
 
 const { serveControl } = require('../supervisor/control');
 const { defaultPath, prepareDirectory } = require('../supervisor/control_path');
-const { serveHttp } = require('../supervisor/http');
 const { parseAddress } = require('../supervisor/http_address');
 const { Logs } = require('../supervisor/logs');
 const { CommandError, usageError } = require('./errors');
@@ -64,6 +63,8 @@ async function openHttp(address, instance) {
     throw usageError(`http takes HOST:PORT, a port or unix:PATH, not "${address}"`);
   }
   try {
+    // Only where it is asked for: it takes the supervisor two MB.
+    const { serveHttp } = require('../supervisor/http');
     return await serveHttp(instance, parsed);
   } catch (error) {
     const { code, message } = /** @type {any} */ (error);

@@ -78,7 +78,8 @@ async function run(request) {
     stopReaping();
     if (signals.killedBy !== undefined) return 128 + signals.killedBy;
     if (reason !== 'giveUp') return exitCodes.OK;
-    throw new CommandError(oneLine(error?.message ?? 'the workers keep failing'));
+    // What they wrote to stderr has been printed when they did.
+    throw new CommandError(oneLine(/** @type {any} */ (error)?.reason ?? 'the workers keep failing'));
   }
 }
 

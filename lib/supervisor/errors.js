@@ -17,7 +17,7 @@
 
 /** The first line of an error in what a program wrote to stderr. @param {string} stderr */
 function errorLine(stderr) {
-  return /^(?:Uncaught )?(?:\w*(?:Error|Exception)(?: \[\w+\])?: .*|FATAL ERROR: .*)$/m.exec(stderr)?.[0];
+  return /^(?:Uncaught )?(\w*(?:Error|Exception)(?: \[\w+\])?: .*|FATAL ERROR: .*)$/m.exec(stderr)?.[1];
 }
 
 /** How a process ended, in words. @param {number | null} code @param {string | null} signal */

@@ -4,7 +4,6 @@
 // What a load balancer, Prometheus and people ask of a supervisor. It answers by itself: a worker that hangs holds
 // nothing up, and its figures come from shared memory and /proc.
 
-const { createHash } = require('node:crypto');
 const fs = require('node:fs');
 const http = require('node:http');
 const path = require('node:path');
@@ -133,6 +132,7 @@ let pageAnswer;
 function page() {
   if (pageAnswer !== undefined) return pageAnswer;
   const body = fs.readFileSync(PAGE, 'utf8');
+  const { createHash } = require('node:crypto');
   const hashes = (/** @type {string} */ tag) =>
     [...body.matchAll(new RegExp(`<${tag}>([^]*?)</${tag}>`, 'g'))]
       .map(([, text]) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`)

@@ -277,7 +277,7 @@ function checkOptions(given) {
 
   options.startDirectory = logicalDirectory();
   options.script = findScript(options.exec, options.startDirectory);
-  options.name ??= path.basename(options.script).replace(/\.[cm]?js$/, '');
+  options.name ??= path.basename(options.script).replace(/\.[cm]?[jt]s$/, '');
   if (options.envFile !== undefined) readEnvFile(path.resolve(options.startDirectory, options.envFile));
   return Object.freeze(options);
 }

@@ -18,6 +18,8 @@ const { after } = require('./timers');
 const LEAVE = -1;
 const GIVE_UP_PLACE = -2;
 
+/** How long a signal that goes to all processes takes to reach this one too, at most, in milliseconds. */
+const SIGNAL_GRACE = 50;
 /** How soon a worker that reached a limit, and whose replacement failed, is looked at again. */
 const RECYCLE_PAUSE = 30_000;
 
@@ -137,7 +139,9 @@ class Place {
   onLeaving(run, reason) {
     this.letGo(run, reason, 0);
     if (run === this.next) return;
-    this.decide(true, { ...this.describe(run), reason: `is ending: ${reason}` }, run.readyAt !== undefined);
+    const exit = { ...this.describe(run), reason: `is ending: ${reason}` };
+    // A service manager, or a terminal, may have sent it to all processes: then this is no end to make up for.
+    after(SIGNAL_GRACE, () => this.decide(true, exit, run.readyAt !== undefined));
   }
 
   /** @param {OneRun} run @returns {Exit} */

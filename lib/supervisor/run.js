@@ -123,7 +123,9 @@ class Run extends EventEmitter {
     };
     this.output = output;
     try {
-      this.worker = cluster.fork({ ...env, [VARIABLE]: JSON.stringify(told) });
+      // From 0, and by the name that it has under PM2: libraries know it.
+      const NODE_APP_INSTANCE = `${this.place - 1}`;
+      this.worker = cluster.fork({ NODE_APP_INSTANCE, ...env, [VARIABLE]: JSON.stringify(told) });
     } finally {
       output?.started();
     }

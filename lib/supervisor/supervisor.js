@@ -223,7 +223,7 @@ class Supervisor extends EventEmitter {
     const isAll = scope === 'app' || this.countReady() === 0;
     const { period, intensity, appIntensity } = this.options;
     const limit = scope === 'app' ? appIntensity : intensity;
-    const reason = `worker ${place.id} ${exit.reason}, after ${limit} restarts in ${period} ms`;
+    const reason = `worker ${place.id} ${exit.reason}, after ${limit} ${limit === 1 ? 'restart' : 'restarts'} within ${period} ms`;
     this.counts.giveUps++;
     news.givenUp(this, {
       scope: isAll ? 'app' : 'worker',
