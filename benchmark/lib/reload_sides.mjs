@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 import { startNode, stop } from './processes.mjs';
+import { median } from './stats.mjs';
 
 const run = promisify(execFile);
 const fixture = (name) => new URL(`../fixtures/${name}`, import.meta.url);
@@ -19,7 +20,8 @@ const pm2 = process.env.RCLUSTER_BENCH_PM2;
 
 /**
  * One function a side: starts its server, puts it under load, reloads it, stops it.
- * @param {{ workers: number, reloads: number, connections: number, keepAlive: boolean, withPm2: boolean }} options
+ * @param {{ workers: number, every: number, duration: number, connections: number, keepAlive: boolean, withPm2: boolean }}
+ *   options a reload begins `every` so many milliseconds, or when the one before has ended
  */
 export function reloadSides({ withPm2, ...options }) {
   return {
@@ -28,21 +30,21 @@ export function reloadSides({ withPm2, ...options }) {
   };
 }
 
-async function bySupervisor({ workers, reloads, ...load }) {
+async function bySupervisor({ workers, ...load }) {
   const port = await freePort();
-  const child = startNode(fixture('reload_supervisor.cjs'), [workers, reloads].map(String), { PORT: port });
+  const child = startNode(fixture('reload_supervisor.cjs'), [`${workers}`], { PORT: port });
   try {
     await line(child);
     return await underLoad({ port, ...load }, async () => {
       child.kill('SIGUSR2');
-      return Number(await line(child));
+      await line(child);
     });
   } finally {
     await stop(child);
   }
 }
 
-async function byPm2({ workers, reloads, ...load }) {
+async function byPm2({ workers, ...load }) {
   const port = await freePort();
   const home = fs.mkdtempSync(path.join(os.tmpdir(), 'rcluster-pm2-'));
   const env = { ...process.env, PM2_HOME: home, PORT: port };
@@ -59,11 +61,7 @@ async function byPm2({ workers, reloads, ...load }) {
   try {
     const file = fileURLToPath(fixture('reload_server.cjs'));
     await command('start', file, '--name', 'bench', '-i', String(workers), '--wait-ready');
-    return await underLoad({ port, ...load }, async () => {
-      const begin = performance.now();
-      for (let i = 0; i < reloads; i++) await command('reload', 'bench');
-      return (performance.now() - begin) / reloads;
-    });
+    return await underLoad({ port, ...load }, () => command('reload', 'bench'));
   } finally {
     await command('kill').catch(killDaemon);
     process.off('exit', killDaemon);
@@ -71,19 +69,29 @@ async function byPm2({ workers, reloads, ...load }) {
   }
 }
 
-/** @param {object} load @param {() => Promise<number>} reload */
-async function underLoad(load, reload) {
+/**
+ * Reloads again and again while clients ask: the same time for every side, so that what they answer can be compared.
+ * @param {{ every: number, duration: number }} load
+ * @param {() => Promise<unknown>} reload
+ */
+async function underLoad({ every, duration, ...load }, reload) {
   const client = startNode(fixture('reload_client.cjs'), [JSON.stringify(load)]);
   try {
-    await pause(500);
-    const duration = await reload();
-    await pause(300);
+    const end = performance.now() + duration;
+    const took = [];
+    await pause(every / 2);
+    while (performance.now() < end) {
+      const begin = performance.now();
+      await reload();
+      took.push(performance.now() - begin);
+      await pause(Math.max(0, Math.min(begin + every, end) - performance.now()));
+    }
     let output = '';
     client.stdout.on('data', (text) => (output += text));
     client.kill('SIGTERM');
     await once(client, 'close');
     const { failed, answered, perSecond } = JSON.parse(output);
-    return { failed, answered, requests: perSecond, reload: duration };
+    return { failed, answered, requests: perSecond, reload: median(took), reloads: took.length };
   } finally {
     await stop(client);
   }
