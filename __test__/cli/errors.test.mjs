@@ -1,13 +1,13 @@
 // What is wrong is said in one line, which says what to do, before anything is started.
 
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { join } from 'node:path';
 
 import { afterEach, describe, expect, test } from 'vitest';
 
-import { APP, directoryWith, endCommands, run, start, startApp } from '../helpers/command.mjs';
+import { APP, asUser, directoryWith, endCommands, run, start, startApp } from '../helpers/command.mjs';
 import { waitFor } from '../helpers/wait.mjs';
 
 afterEach(endCommands);
@@ -18,6 +18,13 @@ async function failure(args, { files = { 'app.js': APP }, ...options } = {}) {
   const { code, stderr, stdout } = await run(args, { cwd, ...options });
   expect(stderr).toMatch(/^rcluster: [^\n]+\n$/);
   return { code, stdout, message: stderr.slice('rcluster: '.length, -1) };
+}
+
+/** A directory that anybody may use. @param {Record<string, string>} files */
+function openTo(files) {
+  const directory = directoryWith(files);
+  chmodSync(directory, 0o777);
+  return directory;
 }
 
 describe('a wrong command line ends with 2', () => {
@@ -61,10 +68,13 @@ describe('a wrong command line ends with 2', () => {
     expect(code).toBe(2);
   });
 
-  test.skipIf(process.getuid() === 0)('a script that may not be read', async () => {
-    const cwd = directoryWith({ 'app.js': APP });
+  // Where this is root's, and nobody else may read the checkout.
+  test.skipIf(!asUser)('a script that may not be read', async () => {
+    const cwd = openTo({ 'app.js': APP });
     chmodSync(join(cwd, 'app.js'), 0);
-    expect(await failure(['app.js'], { cwd })).toMatchObject({ code: 2 });
+    const { code, message } = await failure(['app.js'], { cwd, wrapper: asUser });
+    expect(message).toMatch(/^the script \S+app\.js cannot be read: permission denied$/);
+    expect(code).toBe(2);
   });
 });
 
@@ -102,10 +112,10 @@ describe('a wrong config file ends with 2', () => {
     });
   });
 
-  test.skipIf(process.getuid() === 0)('one that may not be read', async () => {
-    const cwd = directoryWith({ 'app.js': APP, 'rcluster.config.json': '{}' });
+  test.skipIf(!asUser)('one that may not be read', async () => {
+    const cwd = openTo({ 'app.js': APP, 'rcluster.config.json': '{}' });
     chmodSync(join(cwd, 'rcluster.config.json'), 0);
-    const { code, message } = await failure(['app.js'], { cwd });
+    const { code, message } = await failure(['app.js'], { cwd, wrapper: asUser });
     expect(message).toContain('rcluster.config.json cannot be read: EACCES');
     expect(code).toBe(2);
   });
@@ -147,6 +157,37 @@ describe('what cannot be had ends with 1, and no worker has started', () => {
     );
     expect(code).toBe(1);
   });
+
+  test.skipIf(!asUser)('a control socket or a log file in a directory of others', async () => {
+    const cwd = openTo({ 'app.js': APP });
+    mkdirSync(join(cwd, 'closed'), { mode: 0o500 });
+    if (process.getuid() !== 0) chmodSync(join(cwd, 'closed'), 0);
+    const control = await failure(['app.js', '--control', 'closed/c.sock'], { cwd, wrapper: asUser });
+    expect(control.message).toMatch(
+      /closed\/c\.sock: permission denied: choose another with --control PATH$/,
+    );
+    const logs = await failure(['app.js', '--log-file', 'closed/out.log'], { cwd, wrapper: asUser });
+    expect(logs.message).toMatch(/closed\/out\.log: permission denied: choose another log file$/);
+    expect([control.code, logs.code]).toEqual([1, 1]);
+    if (process.getuid() !== 0) chmodSync(join(cwd, 'closed'), 0o700);
+  });
+
+  test.skipIf(!asUser || process.getuid() !== 0)(
+    'an instance of another user is not to be steered',
+    async () => {
+      const app = await startApp(['-w', '1', '--control', 'c.sock'], { isReady: false });
+      chmodSync(app.cwd, 0o777);
+      await waitFor(async () => (await app.steer('status', '--control', 'c.sock')).code === 0, {
+        timeout: 10_000,
+      });
+      const { code, message } = await failure(['stop', '--control', 'c.sock'], {
+        cwd: app.cwd,
+        wrapper: asUser,
+      });
+      expect(message).toMatch(/^the instance at \S+c\.sock belongs to another user$/);
+      expect(code).toBe(1);
+    },
+  );
 
   test('with --json the reason is JSON too', async () => {
     const { stdout, code } = await failure(['status', '--json']);

@@ -1,6 +1,6 @@
 // The command `rcluster`, in directories of its own.
 
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
@@ -13,6 +13,15 @@ import { waitFor } from './wait.mjs';
 
 export const BIN = fileURLToPath(new URL('../../bin/rcluster.js', import.meta.url));
 const LIMIT = 20_000;
+
+const NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+/** What a command is started by to have no rights beyond a user's; undefined where root cannot step down. */
+export const asUser = process.getuid() !== 0 ? [] : canStepDown() ? NOBODY : undefined;
+
+function canStepDown() {
+  const [program, ...args] = [...NOBODY, process.execPath, BIN, '--version'];
+  return spawnSync(program, args, { cwd: '/' }).status === 0;
+}
 
 /** An app as anybody writes it: it knows nothing of clusters. */
 export const APP = `

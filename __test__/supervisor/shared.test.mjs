@@ -1,11 +1,17 @@
 // What workers share, and how many there are.
 
 import { once } from 'node:events';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 
 import { afterEach, expect, test } from 'vitest';
 
 import { pids, started, stopAll } from '../helpers/supervisor.mjs';
+import { fixture } from '../helpers/run_script.mjs';
 import { sleep, waitFor } from '../helpers/wait.mjs';
+
+const KILLS = Number(process.env.RCLUSTER_TEST_ROUNDS ?? 8);
 
 afterEach(stopAll);
 
@@ -59,6 +65,61 @@ test('one worker leads, and another when that has ended', async () => {
   });
   expect(Object.fromEntries(seen)).toEqual({ [first]: false, [second]: true });
 });
+
+test(
+  'whoever is killed at whatever moment: one holder, one leader, and the others go on',
+  { timeout: 600_000 },
+  async () => {
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rcluster-contending-'));
+    const lines = (name) => {
+      const file = path.join(directory, name);
+      return fs.existsSync(file) ? fs.readFileSync(file, 'latin1').trimEnd().split('\n') : [];
+    };
+    try {
+      const { sup } = await started({
+        exec: fixture('supervisor/contending.cjs'),
+        instances: 3,
+        waitReady: true,
+        env: { DIRECTORY: directory },
+        intensity: 1e6,
+        backoff: { min: 0, max: 10 },
+      });
+      for (let kill = 0; kill < KILLS; kill++) {
+        const before = sup.store.get('turns') ?? 0;
+        const all = pids(sup);
+        const victim = kill % 2 ? sup.workers.find(({ leader }) => leader)?.pid : all[kill % all.length];
+        await sleep(Math.random() * 20);
+        if (victim !== undefined) process.kill(victim, 'SIGKILL');
+        await waitFor(() => sup.store.get('turns') > before + 5 && !pids(sup).includes(victim), {
+          what: () => `going on after kill ${kill}: ${sup.store.get('turns')} turns, ${before} before`,
+          timeout: 15_000,
+        });
+      }
+      await waitFor(() => pids(sup).length === 3, { timeout: 15_000 });
+      expect(lines('violations')).toEqual([]);
+      const tokens = lines('tokens').map(Number);
+      expect(tokens).toEqual(tokens.toSorted((a, b) => a - b));
+      expect(new Set(tokens).size).toBe(tokens.length);
+      // One turn for each token, but for those that were killed in it.
+      expect(tokens.length - sup.store.get('turns')).toBeLessThanOrEqual(KILLS + 1);
+      const alive = () =>
+        sup.store
+          .keys()
+          .filter((key) => key.startsWith('alive'))
+          .sort();
+      await waitFor(
+        () =>
+          `${alive()}` ===
+          `${pids(sup)
+            .map((pid) => `alive ${pid}`)
+            .sort()}`,
+      );
+    } finally {
+      await stopAll();
+      fs.rmSync(directory, { recursive: true });
+    }
+  },
+);
 
 test('there are as many workers as are asked for', async () => {
   const { sup, get } = await started({ instances: 1 });
