@@ -7,7 +7,7 @@ const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 
-const { defaultPath, knownPaths } = require('../supervisor/control_path');
+const { defaultPath, knownPaths, linkPath } = require('../supervisor/control_path');
 const { readMessages, sendMessage } = require('../supervisor/control_protocol');
 const { CommandError } = require('./errors');
 
@@ -61,13 +61,24 @@ function remoteError({ message, code, ...details }) {
  * @param {string | undefined} control
  * @returns {Promise<net.Socket>}
  */
-function connect(control) {
+async function connect(control) {
   const address = control === undefined ? defaultPath() : path.resolve(control);
+  try {
+    return await open(address);
+  } catch (error) {
+    // It may have been started here when the directory's name led elsewhere.
+    const link = control === undefined ? linkPath() : undefined;
+    const socket = link && (await open(link).catch(() => undefined));
+    if (socket) return socket;
+    throw await connectError(error, control, address);
+  }
+}
+
+/** @param {string} address @returns {Promise<net.Socket>} */
+function open(address) {
   return new Promise((resolve, reject) => {
     const socket = net.connect(address, () => resolve(socket));
-    socket.once('error', async (/** @type {any} */ error) =>
-      reject(await connectError(error, control, address)),
-    );
+    socket.once('error', reject);
   });
 }
 

@@ -4,7 +4,7 @@
 // What an instance is steered and seen by, as its options ask for it.
 
 const { serveControl } = require('../supervisor/control');
-const { defaultPath, prepareDirectory } = require('../supervisor/control_path');
+const { defaultPath, link, prepareDirectory } = require('../supervisor/control_path');
 const { parseAddress } = require('../supervisor/http_address');
 const { Logs } = require('../supervisor/logs');
 const { CommandError, usageError } = require('./errors');
@@ -43,7 +43,16 @@ async function openControl(path, instance, print) {
     }
   }
   try {
-    return await serveControl(path ?? defaultPath(), instance);
+    const control = await serveControl(path ?? defaultPath(), instance);
+    if (path !== undefined) return control;
+    const unlink = link(control.path);
+    return {
+      path: control.path,
+      async close() {
+        unlink();
+        await control.close();
+      },
+    };
   } catch (error) {
     const { code, message } = /** @type {any} */ (error);
     const taken = 'stop it with "rcluster stop", or give this one a socket of its own with --control PATH';

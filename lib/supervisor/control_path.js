@@ -8,6 +8,8 @@
 const fs = require('node:fs');
 const path = require('node:path');
 
+const { logicalDirectory } = require('./directory');
+
 /** Longest path of a socket that the kernel takes, in bytes. */
 const LONGEST = 107;
 
@@ -22,6 +24,39 @@ function directory(uid = /** @type {any} */ (process).getuid()) {
  */
 function defaultPath(cwd = process.cwd()) {
   return path.join(directory(), `${hash(fs.realpathSync(cwd))}.sock`);
+}
+
+/**
+ * Where the same is found by the name that the directory has with its symbolic links, which may lead elsewhere by the time
+ * that somebody looks: `current`, for example. Undefined where there are none.
+ */
+function linkPath() {
+  const logical = logicalDirectory();
+  return logical === process.cwd() ? undefined : path.join(directory(), `${hash(logical)}.sock`);
+}
+
+/**
+ * Has the socket of this instance found by that name too; whoever was started last has it.
+ * @param {string} socket
+ * @returns {() => void} ends it
+ */
+function link(socket) {
+  const at = linkPath();
+  if (at === undefined) return () => {};
+  const isOurs = () => {
+    try {
+      return fs.readlinkSync(at) === socket;
+    } catch {
+      return false;
+    }
+  };
+  const fresh = `${at}.${process.pid}`;
+  fs.rmSync(fresh, { force: true });
+  fs.symlinkSync(socket, fresh);
+  fs.renameSync(fresh, at);
+  return () => {
+    if (isOurs()) fs.rmSync(at, { force: true });
+  };
 }
 
 /** FNV-1a of 64 bits, as the name of a file. Not by node:crypto: that takes 2 MB as long as the supervisor lives. @param {string} text */
@@ -50,11 +85,12 @@ function prepareDirectory() {
 /** The sockets of this user's instances at default paths, dead ones too. */
 function knownPaths() {
   try {
-    const names = fs.readdirSync(directory()).filter((name) => name.endsWith('.sock'));
-    return names.map((name) => path.join(directory(), name));
+    const entries = fs.readdirSync(directory(), { withFileTypes: true });
+    const sockets = entries.filter((entry) => entry.isSocket() && entry.name.endsWith('.sock'));
+    return sockets.map(({ name }) => path.join(directory(), name));
   } catch {
     return [];
   }
 }
 
-module.exports = { LONGEST, defaultPath, knownPaths, prepareDirectory };
+module.exports = { LONGEST, defaultPath, knownPaths, link, linkPath, prepareDirectory };

@@ -18,6 +18,7 @@ const {
   validateOneOf,
   validateString,
 } = require('../errors');
+const { logicalDirectory } = require('./directory');
 const { nearest } = require('./nearest');
 
 const MAX_TIME = 2 ** 31 - 1;
@@ -201,18 +202,6 @@ function unknownOption(prefix, name, known) {
   const hint = near === undefined ? `known are ${known.join(', ')}` : `did you mean "${near}"?`;
   const error = new TypeError(`There is no option "${prefix}${name}": ${hint}`);
   return Object.assign(error, { code: 'ERR_RCLUSTER_OPTION', option: `${prefix}${name}`, nearest: near });
-}
-
-/** The directory as whoever started this process named it, with its symbolic links. */
-function logicalDirectory() {
-  const { PWD } = process.env;
-  const physical = process.cwd();
-  try {
-    if (PWD !== undefined && path.isAbsolute(PWD) && fs.realpathSync(PWD) === physical) return PWD;
-  } catch {
-    // It was removed, or renamed.
-  }
-  return physical;
 }
 
 /**
