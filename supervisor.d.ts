@@ -18,7 +18,7 @@ type Extras = Pick<
 export interface SupervisorOptions extends Extras {
   /** The program, as Node would be given it. A symbolic link is followed anew with each reload. */
   exec: string;
-  /** Its arguments. */
+  /** Its arguments; none by default. */
   args?: readonly string[];
   /** How many workers; `'max'`, the default, is `cluster.availableParallelism()`. */
   instances?: 'max' | number;
@@ -33,17 +33,20 @@ export interface SupervisorOptions extends Extras {
   env?: Record<string, string | undefined> | (() => Record<string, string | undefined>);
   /** A file of NAME=value lines, read for the start and for each reload. */
   envFile?: string;
-  /** Arguments for Node. */
+  /** Arguments for Node; none by default. */
   execArgv?: readonly string[];
   /** Which ends are followed by a new start: all, failures, none. By default `'permanent'`. */
   restart?: 'permanent' | 'transient' | 'temporary';
   /** So many restarts of one worker within `period` are borne; one more gives it up. By default 5. */
   intensity?: number;
-  /** By default 30,000. */
+  /** For how long a restart counts. By default 30,000. */
   period?: number;
-  /** The same for all workers together; by default `intensity` times `instances`. */
+  /** The same for all workers together: one more and the application is given up. By default `intensity` times `instances`. */
   appIntensity?: number;
-  /** How long to wait before a restart; a first failure of what worked is not waited after. */
+  /**
+   * How long to wait before a restart: `min` (100 ms), each time longer by `factor` (2), up to `max` (10,000 ms), each by as
+   * much more or less as `jitter` says (0.2). A first failure of what worked is not waited after.
+   */
   backoff?: { min?: number; max?: number; factor?: number; jitter?: number };
   /** What a worker may take to end, before it and all it started is killed. By default 30,000. */
   stopTimeout?: number;
@@ -64,15 +67,24 @@ export interface SupervisorOptions extends Extras {
    * default 1.
    */
   reloadConcurrency?: number;
-  /** When a worker is replaced, each by as much more or less as `jitter` says (0.1). */
+  /**
+   * When a worker is replaced by a new one, which is ready before it goes: after so many `requests`, at an `age` in
+   * milliseconds, at so much memory (`rss`, bytes), at so much of V8's heap (`heap`, bytes, or up to 1 a share of its
+   * limit). `requests` and `age` are more or less by up to `jitter` (0.1), so that not
+   * all go at once. None by default.
+   */
   recycle?: { requests?: number; jitter?: number; age?: number; rss?: Bytes; heap?: Bytes };
-  /** V8's heap limit, in MiB. A worker that nears it is replaced before V8 ends it. */
+  /** V8's heap limit, in MiB; V8's own by default. A worker that nears it, at 0.9, is replaced before V8 ends it. */
   maxOldSpaceMb?: number;
   /** How long an event loop may be stuck; 0 for ever. By default 30,000. Not watched under a debugger. */
   hangTimeout?: number;
   /** Whether a worker is well: by a function (false or a throw: it is not), or by a request to its own HTTP server. */
   probe?: ((worker: WorkerStatus) => unknown) | Probe;
-  /** By what rule the number of workers follows the use of their event loops. */
+  /**
+   * By what rule the number of workers, from `min` (1) to `max` (`cluster.availableParallelism()`), follows the use of their
+   * event loops, 0 to 1: as many as are missing when it has been above `target` (0.7) for `upAfter` (5000 ms), one less when
+   * that would have been enough for `downAfter` (60,000 ms). None by default.
+   */
   scale?: { min?: number; max?: 'max' | number; target?: number; upAfter?: number; downAfter?: number };
   /** As `cluster.schedulingPolicy`. */
   schedulingPolicy?: number;
@@ -85,6 +97,7 @@ export interface SupervisorOptions extends Extras {
   stdio?: import('node:child_process').StdioOptions | ((worker: { id: number }) => Output);
   /** The workers' output goes nowhere, unless it is taken by `'worker:stdio'`. */
   silent?: boolean;
+  /** Of messages, as in `child_process.fork`. By default `'json'`. */
   serialization?: 'json' | 'advanced';
   inspectPort?: number | (() => number);
   uid?: number;

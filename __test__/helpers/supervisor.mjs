@@ -13,6 +13,9 @@ const supervisorPath = require.resolve('../../supervisor.js');
 /** `rcluster/supervisor`. */
 export const { supervise, ...library } = require(supervisorPath);
 
+/** `rcluster`. */
+export const cluster = require('../../index.js');
+
 const running = new Set();
 
 /** A port that nobody listens on. */

@@ -9,7 +9,7 @@ import tls from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 
-import { pids, started, stopAll } from '../helpers/supervisor.mjs';
+import { cluster, pids, started, stopAll } from '../helpers/supervisor.mjs';
 import { fixture } from '../helpers/run_script.mjs';
 import { sleep, waitFor } from '../helpers/wait.mjs';
 
@@ -95,6 +95,26 @@ describe('plain HTTP', () => {
     });
     for (const agent of agents) if (agent) agent.destroy();
   });
+
+  test(
+    'where the kernel shares out, kept connections are told that an answer was the last',
+    { timeout: 60_000 },
+    async () => {
+      const { sup, port } = await serving('http', { schedulingPolicy: cluster.SCHED_NONE });
+      try {
+        const agents = Array.from({ length: 6 }, () => keepAlive(http));
+        const last = new Set();
+        await reloadUnder({ sup }, 6, async (client) => {
+          const { headers } = await ask({ port, agent: agents[client] });
+          if (headers.connection === 'close') last.add(client);
+        });
+        expect(last.size).toBe(6);
+        for (const agent of agents) agent.destroy();
+      } finally {
+        cluster.schedulingPolicy = cluster.SCHED_RR;
+      }
+    },
+  );
 
   test('answers that take a second, and answers in pieces', { timeout: 60_000 }, async () => {
     const { sup, port } = await serving('http');

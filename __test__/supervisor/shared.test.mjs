@@ -7,7 +7,7 @@ import path from 'node:path';
 
 import { afterEach, expect, test } from 'vitest';
 
-import { pids, started, stopAll } from '../helpers/supervisor.mjs';
+import { cluster, pids, started, stopAll } from '../helpers/supervisor.mjs';
 import { fixture } from '../helpers/run_script.mjs';
 import { sleep, waitFor } from '../helpers/wait.mjs';
 
@@ -120,6 +120,18 @@ test(
     }
   },
 );
+
+test('the policy is the one that is asked for', async () => {
+  const [SCHED_RR, SCHED_STICKY] = [cluster.SCHED_RR, cluster.SCHED_STICKY];
+  const answering = async (schedulingPolicy) => {
+    const { get } = await started({ schedulingPolicy });
+    const answers = await Promise.all(Array.from({ length: 20 }, () => get('/')));
+    return new Set(answers.map(({ pid }) => pid)).size;
+  };
+  expect(await answering(SCHED_STICKY)).toBe(1);
+  expect(await answering(SCHED_RR)).toBe(2);
+  await expect(started({ schedulingPolicy: 99 })).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' });
+});
 
 test('there are as many workers as are asked for', async () => {
   const { sup, get } = await started({ instances: 1 });

@@ -100,8 +100,12 @@ async function underLoad({ every, duration, ...load }, reload) {
 /** The next line that a program prints. */
 function line(child) {
   return new Promise((resolve, reject) => {
-    child.stdout.once('data', resolve);
-    child.once('exit', () => reject(new Error('the supervisor ended too early')));
+    const onExit = () => reject(new Error('the supervisor ended too early'));
+    child.once('exit', onExit);
+    child.stdout.once('data', (text) => {
+      child.off('exit', onExit);
+      resolve(text);
+    });
   });
 }
 

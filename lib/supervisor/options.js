@@ -89,6 +89,15 @@ const environment = (value, name) => {
 };
 
 /** @type {Read} */
+const policy = (value, name) => {
+  // Only here: an option that is not given is checked without the engine.
+  const { isPolicy } = require('../cluster/scheduling');
+  if (!isPolicy(value))
+    throw codedError('ERR_INVALID_ARG_VALUE', name, value, 'must be one of cluster.SCHED_*');
+  return value;
+};
+
+/** @type {Read} */
 const probe = (value, name) => {
   if (typeof value === 'function') return { fn: value };
   const read = object({
@@ -144,7 +153,7 @@ const readers = {
     upAfter: time,
     downAfter: time,
   }),
-  schedulingPolicy: anything,
+  schedulingPolicy: policy,
   affinity: anything,
   stdio: anything,
   silent: boolean,

@@ -114,8 +114,9 @@ class Run extends EventEmitter {
       affinity: options.affinity,
       killTree: true,
     };
+    const { schedulingPolicy } = options;
     // Undefined ones too: they take the place of what another supervisor has set.
-    cluster.setupPrimary(settings);
+    cluster.setupPrimary(schedulingPolicy === undefined ? settings : { ...settings, schedulingPolicy });
     const told = {
       place: this.place,
       waitReady: options.waitReady,
