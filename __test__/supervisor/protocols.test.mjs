@@ -195,6 +195,22 @@ describe('TLS', () => {
     expect(duration).toBeLessThan(4000);
   });
 
+  test('is no obstacle to a probe', async () => {
+    const { sup, events } = await serving('https', {
+      instances: 1,
+      probe: { http: '/', interval: 20, failures: 1 },
+    });
+    const [pid] = pids(sup);
+    await sleep(500);
+    expect(events.filter(({ event }) => event === 'probe')).toEqual([]);
+    expect(pids(sup)).toEqual([pid]);
+    const failing = await serving('https', {
+      instances: 1,
+      probe: { http: '/none', interval: 20, failures: 1 },
+    });
+    expect((await once(failing.sup, 'recycle'))[1]).toMatchObject({ reason: 'probe' });
+  });
+
   test('an idle connection is closed after idleGrace, and not before', async () => {
     const { sup, port } = await serving('https', { instances: 1, idleGrace: 400 });
     const agent = keepAlive(https);

@@ -4,6 +4,7 @@
 // A probe of this worker: a request to one of its own servers, over a connection that only this process has.
 
 const http = require('node:http');
+const tls = require('node:tls');
 const { Duplex } = require('node:stream');
 
 const { servers } = require('./drain');
@@ -28,6 +29,11 @@ function pair() {
   return ends;
 }
 
+/** @param {any} server */
+function isSecure(server) {
+  return server instanceof tls.Server && server.listenerCount('request') > 0;
+}
+
 /**
  * The status with which a path is answered.
  * @param {{ path: string, port?: number }} probe
@@ -35,12 +41,13 @@ function pair() {
  */
 function probe({ path, port }) {
   const isMeant = (/** @type {any} */ server) =>
-    server instanceof http.Server &&
+    (server instanceof http.Server || isSecure(server)) &&
     (port === undefined || /** @type {any} */ (server.address())?.port === port);
   const server = [...servers].find(isMeant);
   if (server === undefined) return Promise.reject(new Error('it has no such server'));
   const [ours, theirs] = pair();
-  server.emit('connection', theirs);
+  // As if its TLS had been done.
+  server.emit(isSecure(server) ? 'secureConnection' : 'connection', theirs);
   return new Promise((resolve, reject) => {
     const request = http.request({
       path,
