@@ -173,6 +173,22 @@ describe('what cannot be had ends with 1, and no worker has started', () => {
   });
 
   test.skipIf(!asUser || process.getuid() !== 0)(
+    "root is told where another user's instance is",
+    async () => {
+      const cwd = openTo({ 'app.js': APP });
+      const command = start(['app.js', '-w', '1'], { cwd, env: { PORT: '0' }, wrapper: asUser });
+      await waitFor(() => command.stderr.includes('is ready'), { timeout: 10_000 });
+      const { code, message } = await failure(['status'], { cwd });
+      expect(code).toBe(1);
+      expect(message).toMatch(
+        /another user's instance does; use --control \/tmp\/rcluster-65534\/[0-9a-f]{16}\.sock$/,
+      );
+      const [path] = message.match(/\/tmp\/rcluster-65534\S+$/);
+      expect(await run(['stop', '--control', path], { cwd })).toMatchObject({ code: 0 });
+    },
+  );
+
+  test.skipIf(!asUser || process.getuid() !== 0)(
     'an instance of another user is not to be steered',
     async () => {
       const app = await startApp(['-w', '1', '--control', 'c.sock'], { isReady: false });

@@ -7,7 +7,7 @@ const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 
-const { defaultPath, knownPaths, linkPath } = require('../supervisor/control_path');
+const { defaultPath, knownPaths, linkPath, othersPaths } = require('../supervisor/control_path');
 const { readMessages, sendMessage } = require('../supervisor/control_protocol');
 const { CommandError } = require('./errors');
 
@@ -94,13 +94,16 @@ async function connectError(error, control, address) {
     const why = error.code === 'ENOENT' ? 'there is no such socket' : 'its instance has ended';
     return new CommandError(`nothing runs at ${address}: ${why}`, 1, code);
   }
-  const others = await running();
-  const elsewhere = others.map(({ cwd, pid }) => `${cwd} (pid ${pid})`).join(', ');
-  const hint =
-    others.length === 0
-      ? 'start one with: rcluster app.js'
-      : `it does in ${elsewhere}; go there or use --control PATH`;
-  return new CommandError(`nothing runs in ${process.cwd()}: ${hint}`, 1, code);
+  return new CommandError(`nothing runs in ${process.cwd()}: ${await hintAt()}`, 1, code);
+}
+
+/** Where what is looked for may be. */
+async function hintAt() {
+  const here = process.getuid?.() === 0 ? othersPaths() : [];
+  if (here.length > 0) return `another user's instance does; use --control ${here.join(' or ')}`;
+  const elsewhere = (await running()).map(({ cwd, pid }) => `${cwd} (pid ${pid})`).join(', ');
+  if (elsewhere === '') return 'start one with: rcluster app.js';
+  return `it does in ${elsewhere}; go there or use --control PATH`;
 }
 
 /** The instances of this user that were started without --control. */

@@ -82,6 +82,17 @@ function prepareDirectory() {
   if (!isOurs) throw new Error(`${own} belongs to somebody else, or is open to others`);
 }
 
+/**
+ * The sockets of other users' instances that run in this directory, for who may see them: root. They are named to him and
+ * not used, as anybody could have made one.
+ */
+function othersPaths() {
+  const name = path.basename(defaultPath());
+  const others = fs.readdirSync('/tmp').filter((entry) => /^rcluster-\d+$/.test(entry));
+  const paths = others.map((entry) => path.join('/tmp', entry, name));
+  return paths.filter((socket) => fs.lstatSync(socket, { throwIfNoEntry: false })?.isSocket());
+}
+
 /** The sockets of this user's instances at default paths, dead ones too. */
 function knownPaths() {
   try {
@@ -93,4 +104,4 @@ function knownPaths() {
   }
 }
 
-module.exports = { LONGEST, defaultPath, knownPaths, link, linkPath, prepareDirectory };
+module.exports = { LONGEST, defaultPath, knownPaths, link, linkPath, othersPaths, prepareDirectory };
