@@ -68,7 +68,7 @@ export function get(port, path = '/', { agent = false } = {}) {
       });
       response.on('error', reject);
     });
-    request.on('error', reject);
+    request.on('error', (error) => reject(Object.assign(error, { isReused: request.reusedSocket })));
   });
 }
 

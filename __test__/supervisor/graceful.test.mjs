@@ -52,6 +52,37 @@ test('an idle connection does not hold up a stop, and no new ones are taken', as
   agent.destroy();
 });
 
+test('a stop under kept connections that are never idle does not take long, and breaks off none', async () => {
+  const { sup, port } = await started();
+  const state = { isOver: false };
+  const errors = [];
+  let answered = 0;
+  const clients = Array.from({ length: 8 }, async () => {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    while (!state.isOver) {
+      await ask(port, '/', { agent }).then(
+        () => answered++,
+        (error) => {
+          errors.push(error);
+          return sleep(20);
+        },
+      );
+    }
+    agent.destroy();
+  });
+  await waitFor(() => answered > 50);
+  const begun = performance.now();
+  await sup.stop();
+  // Far from the deadline, which is 5 s here.
+  expect(performance.now() - begun).toBeLessThan(3000);
+  state.isOver = true;
+  await Promise.all(clients);
+  // Only new ones fail: the port is closed. One that nobody had accepted in that moment is reset by the kernel.
+  expect(errors.filter(({ isReused }) => isReused)).toEqual([]);
+  expect(errors.filter(({ code }) => !['ECONNREFUSED', 'ECONNRESET'].includes(code))).toEqual([]);
+  expect(errors.some(({ code }) => code === 'ECONNREFUSED')).toBe(true);
+});
+
 test('readiness goes off first, and requests are served for a while', async () => {
   const { sup, get } = await started({ drainDelay: 400 });
   expect(sup.isReady).toBe(true);
