@@ -85,7 +85,12 @@ describe('a wrong config file ends with 2', () => {
     ['{"zzzzzzzz": 2}', 'there is no option "zzzzzzzz"'],
     ['{"instances": "two"}', 'rcluster.config.json: The "instances" property must be'],
     ['{"instances": 2, "workers": 3}', '"workers" is said twice, as "instances" is the same'],
-    ['{"recycle": {"rrs": 1}}', 'did you mean "rss"?'],
+    ['{"recycle": {"rrs": 1}}', 'There is no option "recycle.rrs": did you mean "rss"?'],
+    ['{"restart": "alwyas"}', "The property 'restart' must be one of: 'permanent', 'transient', 'temporary'"],
+    [
+      '{"schedulingPolicy": 77}',
+      "The property 'schedulingPolicy' must be one of cluster.SCHED_*. Received 77",
+    ],
     ['{"http": true}', '"http" must be a string HOST:PORT, a port or false, not true'],
     ['{"logTime": "yes"}', '"logTime" must be true or false, not "yes"'],
     ['{"schedulingPolicy": "random"}', '"schedulingPolicy" must be one of rr, none'],

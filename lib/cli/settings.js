@@ -85,7 +85,7 @@ function describe({ message, code }, file, script, commands) {
     const hint = meant === undefined ? '' : `; did you mean the command "${meant}"?`;
     return usageError(`there is no script ${script} in ${process.cwd()}${hint}`);
   }
-  const text = oneLine(message).replaceAll(/"options\.(\w+)"/g, '"$1"');
+  const text = oneLine(message).replaceAll(/(["'])options\.([\w.]+)\1/g, '$1$2$1');
   return usageError(file === undefined ? text : `${file}: ${text}`);
 }
 
