@@ -30,7 +30,7 @@ pub fn run(data: &[u8]) {
             }
             6 => ours.sent(),
             7 => ours.unsent(input.number::<2>().unwrap_or_default()),
-            8 => ours.give_turn(slot),
+            8 => assert!(ours.give_turn(slot) <= 0xffff),
             9 => assert!(ours.take_turns_back(slot) <= 0xffff),
             10 => ours.use_slot(slot),
             11 => {
@@ -48,7 +48,7 @@ pub fn run(data: &[u8]) {
                 assert!(ours.turns_given() <= SLOTS as u64 * 0xffff);
             }
             14 => {
-                let _ = (ours.pending(), ours.turned(), ours.is_asleep(), ours.wake());
+                let _ = (ours.pending(), ours.progress(), ours.is_asleep(), ours.wake());
             }
             _ => ours.want_news(),
         }
