@@ -32,19 +32,23 @@ async function sharesOf(workers, port, count, atATime) {
   return [...shares.values()];
 }
 
-test.each([2, 4])('connections one after the other go to %i workers in turn', async (count) => {
-  const { workers, port } = await cast(count);
-  // A worker that gets no processor for 50 ms is passed over, and made up for: not every time.
-  await waitFor(
-    async () => {
-      const ids = [];
-      for (let i = 0; i < 20 * count; i++) ids.push(await takerOf(port));
-      const start = workers.findIndex(({ id }) => id === ids[0]);
-      return ids.every((id, at) => id === workers[(start + at) % count].id);
-    },
-    { timeout: 15_000, what: 'strict rotation' },
-  );
-}, 20_000);
+test.each([2, 4])(
+  'connections one after the other go to %i workers in turn',
+  async (count) => {
+    const { workers, port } = await cast(count);
+    // A worker that gets no processor for 50 ms is passed over, and made up for: not every time.
+    await waitFor(
+      async () => {
+        const ids = [];
+        for (let i = 0; i < 20 * count; i++) ids.push(await takerOf(port));
+        const start = workers.findIndex(({ id }) => id === ids[0]);
+        return ids.every((id, at) => id === workers[(start + at) % count].id);
+      },
+      { timeout: 15_000, what: 'strict rotation' },
+    );
+  },
+  20_000,
+);
 
 test.each([
   [2, 16],

@@ -60,9 +60,10 @@ impl Worker {
         Some(slot)
     }
 
-    pub(super) fn take_turns_back(&self, way: Way) {
-        if let Way::Handoff { slot: Some(slot), .. } = way {
-            self.load.take_turns_back(slot);
+    pub(super) fn take_turns_back(&self, way: Way) -> u64 {
+        match way {
+            Way::Handoff { slot: Some(slot), .. } => self.load.take_turns_back(slot),
+            _ => 0,
         }
     }
 
@@ -199,12 +200,12 @@ impl Acceptor {
         }
     }
 
+    /// Takes back what a worker has not begun; it is owed that.
     pub(super) fn take_all_turns_back(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get(&id) else { return };
-        for listener in self.listeners.values() {
-            for member in listener.members.iter().filter(|member| member.worker == id) {
-                worker.take_turns_back(member.way);
-            }
+        let members = self.listeners.values_mut().flat_map(|listener| &mut listener.members);
+        for member in members.filter(|member| member.worker == id) {
+            member.owe(worker.take_turns_back(member.way) as u32);
         }
     }
 

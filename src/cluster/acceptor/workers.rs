@@ -243,7 +243,6 @@ impl Acceptor {
         self.read_answers(id);
         self.unqueue(id);
         self.take_all_turns_back(id);
-        self.forget_owed(id);
         let Some(worker) = self.workers.get(&id) else { return };
         let mut bytes = [0; LENGTH];
         let mut taken: HashMap<ListenerId, Vec<OwnedFd>> = HashMap::new();
