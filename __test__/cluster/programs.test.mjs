@@ -24,14 +24,18 @@ test('without descriptors connections wait, with one warning and without a spin'
   expect(seen.busy).toBeLessThan(350);
 });
 
-test('a worker without descriptors leaves connections where they are, with one warning', async () => {
-  const seen = await outcome('cluster_worker_no_descriptors.cjs', {
-    node: '/bin/sh',
-    execArgv: ['-c', 'ulimit -n 100 && exec "$0" "$@"', process.execPath],
-  });
-  expect(seen).toMatchObject({ served: 3, warnings: ['EMFILE'] });
-  expect(seen.busy).toBeLessThan(350);
-});
+test.each(['SCHED_RR', 'SCHED_STICKY'])(
+  'under %s a worker without descriptors leaves connections to others, with one warning',
+  async (POLICY) => {
+    const seen = await outcome('cluster_worker_no_descriptors.cjs', {
+      env: { POLICY },
+      node: '/bin/sh',
+      execArgv: ['-c', 'ulimit -n 100 && exec "$0" "$@"', process.execPath],
+    });
+    expect(seen).toMatchObject({ served: 3, warnings: ['EMFILE'] });
+    expect(seen.busy).toBeLessThan(350);
+  },
+);
 
 test.each([
   ['rcluster', 'rcluster'],

@@ -23,7 +23,7 @@ pub enum Kind {
     /// take turns: in the slot of this number less one.
     Ready = 2,
     /// Worker to primary: take back this connection, if there is one, and send none until the next `Ready`. Without a
-    /// connection `listener` is 1 if the server has no more to do with its slot, else 0.
+    /// connection `listener` is `CLOSE_DOOR`, `TAKE_BACK` or 0.
     Refused = 3,
     /// Primary to worker: with it comes the memory that the worker's load is told in.
     Load = 4,
@@ -45,6 +45,11 @@ pub enum Kind {
     /// Worker to primary: it has gone on, as the primary wanted to know.
     News = 12,
 }
+
+/// Of a `Refused`: the server has no more to do with its slot.
+pub const CLOSE_DOOR: u32 = 1;
+/// Of a `Refused`: the worker cannot receive what is in its socket.
+pub const TAKE_BACK: u32 = 2;
 
 /// Length of an encoded packet.
 pub const LENGTH: usize = 12;

@@ -14,7 +14,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::stat::fstat;
 
 use super::load::Load;
-use super::packet::{Kind, LENGTH, Packet};
+use super::packet::{CLOSE_DOOR, Kind, LENGTH, Packet, TAKE_BACK};
 use super::turns::SLOTS;
 use crate::sys::fd::{take, with_borrowed};
 use crate::sys::wake::Wake;
@@ -40,6 +40,9 @@ pub enum Received {
     Letter(Packet, Option<OwnedFd>),
     /// The listening socket for this token has not come: descriptors are lacking.
     NoDoor(u32),
+    /// There is a connection for the server of this token, and no descriptor left to receive it by: it is left to the
+    /// primary, for others.
+    Lacking(u32, Errno),
     /// Nothing more for now.
     Empty,
     /// The primary has gone.
@@ -93,6 +96,9 @@ impl Inbox {
     pub fn receive(&self) -> Received {
         let mut bytes = [0; LENGTH];
         loop {
+            if let Some((token, errno)) = self.lacking() {
+                return Received::Lacking(token, errno);
+            }
             match scm::receive(self.fd(), &mut bytes) {
                 Ok((0, _)) => return Received::Closed,
                 Ok((length, descriptor)) => match (Packet::decode(&bytes[..length]), descriptor) {
@@ -119,6 +125,20 @@ impl Inbox {
                 Err(_) => return Received::Closed,
             }
         }
+    }
+
+    /// Whether a connection waits that cannot be received: the kernel would close what it finds no number for.
+    fn lacking(&self) -> Option<(u32, Errno)> {
+        let errno = self.socket.try_clone().err()?.raw_os_error().map_or(Errno::EMFILE, Errno::from_raw);
+        let mut bytes = [0; LENGTH];
+        let length = scm::peek(self.fd(), &mut bytes).ok()?;
+        let packet = Packet::decode(&bytes[..length])?;
+        (packet.kind == Kind::Connection).then_some((packet.token, errno))
+    }
+
+    /// Leaves what is in the socket to the primary, and takes no more connections for `token` until it is ready again.
+    pub fn leave_all(&mut self, token: u32) {
+        self.stop(token, TAKE_BACK);
     }
 
     /// Tells the primary that the server of `token` takes connections, from the hand-off socket.
@@ -191,7 +211,7 @@ impl Inbox {
 
     /// Has no more to do with the listening socket of `token`.
     pub fn leave(&mut self, token: u32) {
-        self.stop(token, 1);
+        self.stop(token, CLOSE_DOOR);
         for slot in self.doors.borrow_mut().iter_mut() {
             slot.take_if(|door| door.token == token);
         }

@@ -91,6 +91,12 @@ pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<(usize, Optio
     Ok((received, take_descriptor(&message)))
 }
 
+/// Looks at the next message and leaves it, with its descriptor, where it is.
+pub fn peek(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<usize, Errno> {
+    // Without room for a control message no descriptor is made.
+    nix::sys::socket::recv(socket.as_raw_fd(), bytes, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT)
+}
+
 /// The first descriptor of a received message; any further one is closed.
 fn take_descriptor(message: &libc::msghdr) -> Option<OwnedFd> {
     let mut first = None;
@@ -134,6 +140,7 @@ mod tests {
         assert_eq!(send(a.as_fd(), b"two", None), Ok(3));
         drop(writer);
         let mut bytes = [0; 16];
+        assert_eq!(peek(b.as_fd(), &mut bytes), Ok(3));
         let (length, fd) = receive(b.as_fd(), &mut bytes).unwrap();
         assert_eq!(&bytes[..length], b"one");
         write(fd.unwrap(), b"x").unwrap();

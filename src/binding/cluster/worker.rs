@@ -52,6 +52,8 @@ pub(super) struct WorkerSide {
     /// What goes on where this worker has turns.
     turns: RefCell<Option<OnTurns>>,
     inbox: RefCell<Inbox>,
+    /// It does not look into its socket until one of its servers is ready again.
+    is_deaf: Cell<bool>,
     meter: RefCell<Meter>,
     delays: RefCell<Delays>,
     /// Connections of its servers that are open.
@@ -75,6 +77,7 @@ impl WorkerSide {
             _heartbeat: heartbeat,
             turns: RefCell::default(),
             inbox: RefCell::new(inbox),
+            is_deaf: Cell::default(),
             meter: RefCell::default(),
             delays: RefCell::default(),
             open: Cell::default(),
@@ -91,9 +94,16 @@ impl WorkerSide {
         }
     }
 
-    /// Watches for room in the socket while something waits for it.
+    /// Looks into the socket again, if it did not.
+    fn hear_again(&self) {
+        if self.is_deaf.replace(false) {
+            self.update_watch();
+        }
+    }
+
+    /// Watches for input, and for room in the socket while something waits for it.
     fn update_watch(&self) {
-        let _ = self.poll.watch(true, self.inbox.borrow().has_unsent());
+        let _ = self.poll.watch(!self.is_deaf.get(), self.inbox.borrow().has_unsent());
     }
 }
 
@@ -149,6 +159,14 @@ fn on_worker_ready(state: &Weak<State>) {
             Received::NoDoor(token) => {
                 side.inbox.borrow_mut().leave(token);
                 state.emit(Kind::HandoffFailed, token, -(Errno::EMFILE as i32), 0);
+            }
+            Received::Lacking(token, errno) => {
+                side.inbox.borrow_mut().leave_all(token);
+                // What cannot be received would wake the loop again and again until the primary has taken it back.
+                side.is_deaf.set(true);
+                side.update_watch();
+                state.emit(Kind::HandoffFailed, token, -(errno as i32), 0);
+                return;
             }
             Received::Empty => return,
             Received::Closed => {
@@ -261,6 +279,7 @@ impl Engine {
             side.turns.replace(turns.ok().flatten());
         }
         let takes_turns = side.turns.borrow().is_some();
+        side.hear_again();
         self.with_inbox(|inbox| if takes_turns { inbox.ready_for_turns(token) } else { inbox.ready(token) });
     }
 
@@ -268,6 +287,7 @@ impl Engine {
     #[napi]
     pub fn handoff_leave(&self, token: u32) {
         self.with_inbox(|inbox| inbox.leave(token));
+        self.state.cluster.worker.borrow().as_ref().inspect(|side| side.hear_again());
     }
 
     /// In a worker: ends it soon after its primary, even if its event loop is blocked; 0 or a negative errno.

@@ -9,7 +9,7 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use super::{Acceptor, HANDOFF, Listener, Way};
 use crate::cluster::load::{FULLY_USED, Load, Snapshot};
-use crate::cluster::packet::{Kind, LENGTH, Packet};
+use crate::cluster::packet::{CLOSE_DOOR, Kind, LENGTH, Packet, TAKE_BACK};
 use crate::cluster::primary::{Channel, ListenerId, Name, WorkerId};
 use crate::sys::scm;
 
@@ -128,8 +128,10 @@ impl Acceptor {
                 (Kind::Ready, _) => self.note_ready(id, packet),
                 (Kind::Refused, connection) => {
                     self.set_ready(id, packet.token, None);
-                    if connection.is_none() && packet.listener != 0 {
-                        self.close_door(id, packet.token);
+                    match packet.listener {
+                        CLOSE_DOOR if connection.is_none() => self.close_door(id, packet.token),
+                        TAKE_BACK if connection.is_none() => self.take_back(id),
+                        _ => {}
                     }
                     if let Some(connection) = connection
                         && let Some(listener) = self.listeners.get_mut(&packet.listener)
