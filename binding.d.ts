@@ -164,6 +164,8 @@ export declare class Engine {
   channelClose(id: number): void
   /** Sets an ArrayBuffer aside for a result of its size; it must not be touched until `poolResult` gives it back. */
   poolOffer(buffer: ArrayBuffer): void
+  /** Has the C library keep freed memory, up to a limit, where big buffers come and go. For the whole process. */
+  poolKeepFreedMemory(): void
   /** Takes back what was set aside for results and is still free. */
   poolWithdrawOffers(): void
   /**
@@ -217,9 +219,9 @@ export declare class Engine {
   poolLeave(pool: number, thread: number): void
   /** Stops a task: -1 if it had not begun, -2 if it is not there, else the thread that has begun it. */
   poolCancel(pool: number, task: number): number
-  /** Takes up to `count` tasks out of the queue. */
-  poolWithdraw(pool: number, count: number): Array<number>
-  /** A thread that would begin a task at once, as it has fewer than `limit` under way; else -1. */
+  /** Takes up to `count` tasks out of the queue, after the first few, which stay. */
+  poolWithdraw(pool: number, kept: number, count: number): Array<number>
+  /** A thread that would begin a task at once, or once it has started, as it has fewer than `limit`; else -1. */
   poolFreeThread(pool: number, limit: number): number
   /** Tells a thread that what it asked for is there. */
   poolWake(pool: number, thread: number): void

@@ -4,7 +4,6 @@
 // Loads the binding and installs the one sink through which native events reach JavaScript.
 
 const bindingFile = require('./binding_file');
-const { freeze } = require('./untampered');
 
 bindingFile.path ??= findBinding();
 /** @type {typeof import('../binding.js')} */
@@ -17,7 +16,7 @@ function findBinding() {
 }
 
 /** What a native event is about; the same numbers as `Kind` in src/binding/mod.rs. */
-const kinds = freeze({
+const kinds = {
   CHILD_STARTED: 0,
   CHILD_NOT_STARTED: 1,
   CHILD_EXITED: 2,
@@ -39,7 +38,7 @@ const kinds = freeze({
   SUPERVISE_OVER: 18,
   SUPERVISE_SCALE: 19,
   HANDOFF_FAILED: 20,
-});
+};
 
 /** @type {Array<(id: number, a: number, b: number) => void>} */
 const handlers = [];

@@ -170,6 +170,7 @@ test('a long task in the middle of many', async () => {
 
 test('a thread that waits in a task serves its timers and other tasks', async () => {
   const pool = poolOf(Ours, { minThreads: 1, maxThreads: 1, concurrentTasksPerWorker: 2 });
+  await pool.run('warm');
   const slow = pool.run(300, { name: 'sleep' });
   await pause(20);
   const from = performance.now();

@@ -71,6 +71,21 @@ describe.each(both)('%s', (_name, Pool) => {
     expect(await waiting).toEqual({ a: 1 });
   });
 
+  test('a queue sees the value of a task', async () => {
+    const { FixedQueue } = Pool;
+    const seen = [];
+    class Watching extends FixedQueue {
+      push(task) {
+        seen.push(task.task);
+        super.push(task);
+      }
+    }
+    const pool = poolOf(Pool, { minThreads: 1, maxThreads: 1, taskQueue: new Watching() });
+    await Promise.all([1, 2, 3].map((value) => pool.run({ value })));
+    expect(seen).toContainEqual({ value: 2 });
+    expect(seen).toContainEqual({ value: 3 });
+  });
+
   test('a load balancer', async () => {
     const seen = [];
     const loadBalancer = (task, workers) => {

@@ -54,7 +54,7 @@ class End {
   async close(force) {
     this.isClosing = true;
     const pool = this.#pool;
-    if (force) pool.dropWaiting(() => new AbortError('pool is closed'));
+    if (force) pool.dropWaiting(() => new AbortError('pool is closed'), true);
     if (pool.scheduler.inFlight > 0 && !(await this.#emptied(pool.options.closeTimeout)))
       this.#emit('error', Errors.closeTimeout());
     await this.destroy();

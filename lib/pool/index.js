@@ -141,9 +141,7 @@ class Pool extends EventEmitterAsyncResource {
   }
 
   get idleThreads() {
-    let count = 0;
-    for (const handle of this.#pool.threads.ready()) if (this.#pool.scheduler.usageOf(handle) === 0) count++;
-    return count;
+    return this.#pool.scheduler.idleThreads;
   }
 
   get queueSize() {

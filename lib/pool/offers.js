@@ -6,6 +6,7 @@
 
 const { engine } = require('../native');
 const { allocate, typeOfBig } = require('./bytes');
+const { passed } = require('./freed_memory');
 
 /** Places at a time, and their bytes in all. */
 const MAX_PLACES = 8;
@@ -26,6 +27,7 @@ let timer;
  */
 function learn(result) {
   const length = typeOfBig(result) < 0 ? 0 : result.byteLength;
+  passed(length);
   if (length === 0 || length === size || length > MAX_BYTES) return;
   engine.poolWithdrawOffers();
   size = length;
@@ -39,6 +41,7 @@ function learn(result) {
  * @param {number} length
  */
 function replace(length) {
+  passed(length);
   if (length === size) engine.poolOffer(allocate(length));
   wasUsed = true;
 }

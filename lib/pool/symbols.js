@@ -6,6 +6,8 @@
 
 const { types } = require('node:util');
 
+const state = require('./state');
+
 const transferableSymbol = Symbol.for('Piscina.transferable');
 const valueSymbol = Symbol.for('Piscina.valueOf');
 const queueOptionsSymbol = Symbol.for('Piscina.queueOptions');
@@ -53,5 +55,7 @@ function move(value) {
   Object.defineProperty(moved, kMovable, { value: true, configurable: true, writable: true });
   return moved;
 }
+
+state.isMovable = isMovable;
 
 module.exports = { isMovable, move, queueOptionsSymbol, transferableSymbol, valueSymbol };

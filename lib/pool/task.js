@@ -65,6 +65,11 @@ class Task extends AsyncResource {
     this.emitDestroy();
   }
 
+  /** The value, by the name that task queues know. */
+  get task() {
+    return this.value;
+  }
+
   get [queueOptionsSymbol]() {
     return this.value?.[queueOptionsSymbol] ?? null;
   }

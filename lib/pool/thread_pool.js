@@ -69,11 +69,12 @@ class ThreadPool {
     if (target instanceof Error) return Promise.reject(target);
     const { priority, signal, timeout, transferList } = options;
     if (signal?.aborted) return Promise.reject(new AbortError(signal.reason));
-    const refusal = this.#makeRoom();
+    const isAbortable = signal != null || timeout > 0;
+    const refusal = this.#makeRoom(isAbortable);
     if (refusal !== undefined) return Promise.reject(refusal);
     return new Promise((resolve, reject) => {
       const task = new Task(this, value, target, { priority: priority ?? 0, transferList }, resolve, reject);
-      if (signal != null || timeout > 0) watch(task, options, (error) => this.#abort(task, error));
+      if (isAbortable) watch(task, options, (error) => this.#abort(task, error));
       this.scheduler.submit(task);
       this.#drain.schedule();
     });
@@ -97,8 +98,8 @@ class ThreadPool {
             task.worker = handle;
             task.started = performance.now();
             handle.tasks.add(task);
-            if (this.scheduler instanceof EngineScheduler) this.scheduler.inFlight++;
-            completions.add(task);
+            if (this.scheduler instanceof EngineScheduler) this.scheduler.add(task);
+            else completions.add(task);
             try {
               handle.give(task);
             } catch (error) {
@@ -121,10 +122,13 @@ class ThreadPool {
     return { filename, name, handler: this.#handlerOf(name, filename) };
   }
 
-  /** Adds a thread for a task that would have to wait; returns why the task may not, if it may not. */
-  #makeRoom() {
+  /**
+   * Adds a thread for a task that would have to wait; returns why the task may not, if it may not.
+   * @param {boolean} isAbortable
+   */
+  #makeRoom(isAbortable) {
     const { scheduler, threads } = this;
-    if (!scheduler.isFull) return undefined;
+    if (!scheduler.isFullFor(isAbortable)) return undefined;
     const { maxQueue } = this.options;
     const { queued } = scheduler;
     if (queued > 0 && queued >= maxQueue + threads.pendingCapacity) {
@@ -215,9 +219,10 @@ class ThreadPool {
   /**
    * Rejects the tasks that no thread has taken.
    * @param {() => Error} errorFor
+   * @param {boolean} [leavesPlaced] leave those for which threads have room
    */
-  dropWaiting(errorFor) {
-    this.#rejectAll(this.scheduler.withdraw(Infinity), errorFor);
+  dropWaiting(errorFor, leavesPlaced = false) {
+    this.#rejectAll(this.scheduler.withdraw(Infinity, leavesPlaced), errorFor);
   }
 
   /** After some tasks have ended. */
@@ -274,7 +279,6 @@ class ThreadPool {
   }
 
   onThreadReady() {
-    this.scheduler.advance();
     this.#drain.schedule();
     while (this.scheduler.queued > this.threads.pendingCapacity && this.threads.grow());
   }

@@ -171,6 +171,7 @@ class Threads {
     if (!handle.isReady) {
       this.#markReady(handle);
       this.#emit('workerCreate', this.#pool.interfaceOf(handle));
+      this.#pool.scheduler.advance();
     }
     handle.onReady?.();
     this.#pool.onThreadReady();

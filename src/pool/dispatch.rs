@@ -315,10 +315,13 @@ impl Pool {
         Cancelled::Unknown
     }
 
-    /// Takes up to `count` tasks out of the queue.
-    pub fn withdraw(&self, count: usize) -> Vec<TaskId> {
+    /// Takes up to `count` tasks out of the queue, after the first few, which stay.
+    pub fn withdraw(&self, kept: usize, count: usize) -> Vec<TaskId> {
         let mut inner = self.lock();
-        (0..count).map_while(|_| inner.queue.pop()).map(|task| task.id).collect()
+        let kept: Vec<_> = (0..kept).map_while(|_| inner.queue.pop()).collect();
+        let taken = (0..count).map_while(|_| inner.queue.pop()).map(|task| task.id).collect();
+        kept.into_iter().for_each(|task| inner.queue.give_back(task));
+        taken
     }
 
     /// A thread has ended: returns the tasks that ended with it. What it had not begun is for others.
@@ -360,17 +363,18 @@ impl Pool {
         inner.wake(added);
     }
 
-    /// The thread that would begin a task at once, with the fewest of the less than `limit` that it may have under
-    /// way, if there is one and nothing waits before it.
+    /// The thread that would begin a task at once, or as soon as it has started: the one with the fewest of the less
+    /// than `limit` that it may have under way, if there is one that what waits leaves free.
     pub fn free_thread(&self, limit: usize) -> Option<ThreadId> {
         let inner = self.lock();
-        if !inner.queue.is_empty() {
+        let seats = inner.seats.iter().filter(|(_, seat)| !seat.is_leaving && seat.stealable() == 0);
+        let usages = seats.map(|(thread, seat)| (seat.begun() + seat.inbox.len(), *thread));
+        let usages: Vec<_> = usages.filter(|(usage, _)| *usage < limit).collect();
+        let room = usages.iter().fold(0_usize, |room, (usage, _)| room.saturating_add(limit - usage));
+        if inner.queue.len() >= room {
             return None;
         }
-        let seats = inner.seats.iter().filter(|(_, seat)| seat.waker.is_some() && !seat.is_leaving);
-        let seats = seats.filter(|(_, seat)| seat.stealable() == 0);
-        let usages = seats.map(|(thread, seat)| (seat.begun() + seat.inbox.len(), *thread));
-        usages.filter(|(usage, _)| *usage < limit).min().map(|(_, thread)| thread)
+        usages.into_iter().min().map(|(_, thread)| thread)
     }
 
     /// How many tasks a thread has begun or been given, and not finished.

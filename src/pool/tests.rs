@@ -296,3 +296,28 @@ fn a_thread_that_lingers_is_not_woken_and_spares_another_the_wake_up() {
     // The other is awake: no room.
     assert!(!pool.take(lingerer.thread, &mut Text::default(), 2).lingers);
 }
+
+#[test]
+fn a_thread_that_starts_has_room_unless_what_waits_needs_it() {
+    model(|| {
+        let (pool, ..) = pool();
+        assert_eq!(pool.free_thread(1), None);
+        let (first, second) = (pool.add_thread(), pool.add_thread());
+        assert_eq!(pool.free_thread(1), Some(first));
+        assert!(pool.pin(first, task(0)));
+        assert_eq!(pool.free_thread(1), Some(second));
+        pool.submit([task(1)]);
+        assert_eq!(pool.free_thread(1), None);
+        assert_eq!(pool.free_thread(2), Some(second));
+    });
+}
+
+#[test]
+fn what_is_kept_stays_in_its_order() {
+    model(|| {
+        let (pool, ..) = pool();
+        pool.submit((0..3).map(task));
+        assert_eq!(pool.withdraw(2, usize::MAX), [2]);
+        assert_eq!(pool.withdraw(0, usize::MAX), [0, 1]);
+    });
+}

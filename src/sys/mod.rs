@@ -11,6 +11,7 @@ pub mod interrupt;
 pub mod landing;
 pub mod lent;
 pub mod linger;
+pub mod malloc;
 pub mod node;
 pub mod orphan;
 pub mod pidfd;

@@ -44,8 +44,12 @@ class BalancedScheduler {
     return count;
   }
 
+  get idleThreads() {
+    return [...this.#pool.threads.ready()].filter((handle) => handle.currentUsage === 0).length;
+  }
+
   /** Whether a task has to wait; asked before it is submitted. */
-  get isFull() {
+  isFullFor() {
     return (
       this.#queue.size > 0 ||
       [...this.#pool.threads.ready()].every((one) => one.currentUsage >= this.#pool.limit)

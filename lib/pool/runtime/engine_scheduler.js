@@ -1,7 +1,8 @@
 'use strict';
 // @ts-check
 
-// Tasks go into the engine's queue, from which threads help themselves. What one tick submits goes down in one call.
+// Tasks go into the engine's queue, from which threads help themselves. A task that a thread has room for goes down at once,
+// as who has submitted it may block this thread until it has run; the others of one tick go down in one call.
 
 const { engine } = require('../../native');
 const { typeOfBig } = require('../bytes');
@@ -30,6 +31,8 @@ const MAX_TEXT = 1024 * 1024;
 class EngineScheduler {
   /** Tasks given to `submit` and neither completed nor withdrawn. */
   inFlight = 0;
+  /** Those of them that may be ended early. */
+  #abortable = 0;
 
   #pool;
   #fields = new Int32Array(MAX_TASKS * FIELDS);
@@ -48,7 +51,7 @@ class EngineScheduler {
 
   /** Tasks that no thread has room for. */
   get queued() {
-    return Math.max(0, this.inFlight - this.#pool.threads.readyCount * this.#pool.limit);
+    return Math.max(0, this.#abortable - this.#pool.threads.readyCount) + Math.max(0, -this.#room);
   }
 
   /** Places taken in threads that are ready. */
@@ -56,17 +59,35 @@ class EngineScheduler {
     return Math.min(this.inFlight, this.#pool.threads.readyCount * this.#pool.limit);
   }
 
-  get isFull() {
-    return this.inFlight >= this.#pool.threads.readyCount * this.#pool.limit;
+  /** Places that abortable tasks, each with a thread for itself, leave the others, less what those take. */
+  get #room() {
+    const threads = Math.max(0, this.#pool.threads.readyCount - this.#abortable);
+    return threads * this.#pool.limit - (this.inFlight - this.#abortable);
+  }
+
+  /**
+   * Whether a task has to wait; asked before it is submitted.
+   * @param {boolean} isAbortable
+   */
+  isFullFor(isAbortable) {
+    return this.#room < (isAbortable ? this.#pool.limit : 1);
+  }
+
+  /** @param {InstanceType<typeof import('../task').Task>} task */
+  add(task) {
+    this.inFlight++;
+    if (task.isAbortable) this.#abortable++;
+    completions.add(task);
   }
 
   /** @param {InstanceType<typeof import('../task').Task>} task */
   submit(task) {
-    this.inFlight++;
-    completions.add(task);
+    const isAwaited = !this.isFullFor(task.isAbortable);
+    this.add(task);
     const kind = task.transferList.length > 0 ? PORT : encode(task.value);
     if (kind === PORT) this.#submitMessage(task);
     else this.#enqueue(task, kind);
+    if (isAwaited) this.flush();
   }
 
   /**
@@ -76,7 +97,7 @@ class EngineScheduler {
   #submitMessage(task) {
     this.flush();
     const thread = this.#pool.threads.handles.get(engine.poolFreeThread(this.#pool.id, this.#pool.limit));
-    if (thread === undefined) {
+    if (!thread?.isReady) {
       const type = task.transferList.length > 0 ? -1 : typeOfBig(task.value);
       this.#enqueue(task, type < 0 ? PORT : BYTES | (type << TYPE_SHIFT));
       return;
@@ -136,9 +157,10 @@ class EngineScheduler {
     engine.poolSubmit(this.#pool.id, count, this.#fields, text, isWide(text), -1);
   }
 
-  /** A task is done. */
-  completed() {
+  /** A task is done. @param {InstanceType<typeof import('../task').Task>} task */
+  completed(task) {
     this.inFlight--;
+    if (task.isAbortable) this.#abortable--;
   }
 
   /** Nothing to do: threads help themselves. */
@@ -153,22 +175,42 @@ class EngineScheduler {
     if (!completions.tasks.has(task.taskId)) return undefined;
     const thread = engine.poolCancel(this.#pool.id, task.taskId);
     completions.remove(task);
-    this.inFlight--;
+    this.completed(task);
     return this.#pool.threads.handles.get(thread);
+  }
+
+  /** Places of threads, starting ones among them, that tasks in the queue will have. */
+  get #places() {
+    let places = 0;
+    for (const handle of this.#pool.threads.ready()) places += this.#pool.limit - handle.engineUsage;
+    return Math.min(Math.max(0, places), 0xffffffff);
+  }
+
+  /** Threads without a task, when those in the queue have been taken. */
+  get idleThreads() {
+    let idle = 0;
+    let taken = 0;
+    for (const { engineUsage } of this.#pool.threads.ready()) {
+      taken += engineUsage;
+      if (engineUsage === 0) idle++;
+    }
+    return Math.max(0, idle - Math.max(0, this.inFlight - taken));
   }
 
   /**
    * Takes out up to `count` tasks that no thread has taken.
    * @param {number} count
+   * @param {boolean} [leavesPlaced] leave those for which threads have room
    */
-  withdraw(count) {
+  withdraw(count, leavesPlaced = false) {
     this.flush();
     const taken = [];
-    for (const id of engine.poolWithdraw(this.#pool.id, Math.min(count, 0xffffffff))) {
+    const kept = leavesPlaced ? this.#places : 0;
+    for (const id of engine.poolWithdraw(this.#pool.id, kept, Math.min(count, 0xffffffff))) {
       const task = completions.tasks.get(id);
       if (task === undefined) continue;
       completions.remove(task);
-      this.inFlight--;
+      this.completed(task);
       taken.push(task);
     }
     return taken;
@@ -184,7 +226,7 @@ class EngineScheduler {
       const task = completions.tasks.get(id);
       if (task === undefined) continue;
       completions.remove(task);
-      this.inFlight--;
+      this.completed(task);
       lost.push(task);
     }
     return lost;

@@ -10,6 +10,7 @@ const bindingFile = require('../../binding_file');
 const { engine } = require('../../native');
 const { bytesOf, typeOfBig } = require('../bytes');
 const { encode, encoded, isWide, post } = require('../codec');
+const { passed } = require('../freed_memory');
 const {
   EXCLUSIVE,
   JSON_TEXT,
@@ -131,7 +132,9 @@ class ThreadHandle extends Handle {
    * @param {any} value
    */
   #fill(taskId, value) {
-    return typeOfBig(value) >= 0 && engine.poolFill(this.poolId, this.number, taskId, bytesOf(value));
+    if (typeOfBig(value) < 0) return false;
+    passed(value.byteLength);
+    return engine.poolFill(this.poolId, this.number, taskId, bytesOf(value));
   }
 
   end() {

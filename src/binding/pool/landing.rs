@@ -10,6 +10,7 @@ use napi_derive::napi;
 use crate::binding::Engine;
 use crate::pool::task::Payload;
 use crate::sys::landing::Landing;
+use crate::sys::malloc;
 use crate::sys::node::Handle;
 
 /// What this environment has set aside and not got back.
@@ -62,6 +63,12 @@ impl Engine {
         if let Some(landing) = pools.landings.lend(handle_of(env), buffer) {
             end.hub().offer(landing);
         }
+    }
+
+    /// Has the C library keep freed memory, up to a limit, where big buffers come and go. For the whole process.
+    #[napi]
+    pub fn pool_keep_freed_memory(&self) {
+        malloc::keep_freed();
     }
 
     /// Takes back what was set aside for results and is still free.

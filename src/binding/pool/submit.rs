@@ -293,13 +293,14 @@ impl Engine {
         }
     }
 
-    /// Takes up to `count` tasks out of the queue.
+    /// Takes up to `count` tasks out of the queue, after the first few, which stay.
     #[napi]
-    pub fn pool_withdraw(&self, pool: u32, count: u32) -> Vec<u32> {
-        self.state.pools.get(pool).map_or_else(Vec::new, |pool| pool.withdraw(count as usize))
+    pub fn pool_withdraw(&self, pool: u32, kept: u32, count: u32) -> Vec<u32> {
+        let pool = self.state.pools.get(pool);
+        pool.map_or_else(Vec::new, |pool| pool.withdraw(kept as usize, count as usize))
     }
 
-    /// A thread that would begin a task at once, as it has fewer than `limit` under way; else -1.
+    /// A thread that would begin a task at once, or once it has started, as it has fewer than `limit`; else -1.
     #[napi]
     pub fn pool_free_thread(&self, pool: u32, limit: u32) -> i32 {
         let thread = self.state.pools.get(pool).and_then(|pool| pool.free_thread(limit as usize));
