@@ -138,6 +138,11 @@ export declare class Engine {
    */
   channelWriteParts(id: number, head: Buffer, blocks: Array<Buffer>): number
   /**
+   * Writes one message of the socket that consists of several parts, its length included, as `channelWriteLine`
+   * does.
+   */
+  channelWriteGathered(id: number, parts: Array<Buffer>): number
+  /**
    * Makes a message channel of a stream socket, whose descriptor it owns from now on; returns its id, or a
    * negative errno. Starts referenced.
    */

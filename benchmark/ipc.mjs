@@ -26,6 +26,13 @@ export async function* cases({ smoke }) {
     },
     { title: 'json, 1 MB string', serialization: 'json', what: 'large', metrics: large },
     { title: 'advanced, 1 MB Buffer', serialization: 'advanced', what: 'large', metrics: large },
+    {
+      title: 'advanced, 1 MB Buffer, stock Node child',
+      serialization: 'advanced',
+      what: 'large',
+      stock: true,
+      metrics: large,
+    },
   ]) {
     const limits = hasLimits && !smoke ? ipcLimits(seconds) : {};
     const sides = { ...fixturePair('ipc_parent.cjs', { ...options, seconds }), ...limits };

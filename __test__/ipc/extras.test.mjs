@@ -109,6 +109,16 @@ describe.each(cases)('by the %s, %s', (transport, serialization) => {
       new Promise((resolve) => child.send(message, (error) => resolve(error?.code)));
     expect(await errorOf('x'.repeat(2000))).toBe('ERR_RCLUSTER_MESSAGE_SIZE');
     expect(await errorOf('x'.repeat(500))).toBe(undefined);
+    // By the ways of large values, and of small ones, too.
+    child.channel.setLimits({ messageSize: 60_000 });
+    const values = (size) => ['x'.repeat(size), { text: 'x'.repeat(size) }, { bytes: Buffer.alloc(size) }];
+    const errors = (size) => Promise.all(values(size).map(errorOf));
+    const refused = 'ERR_RCLUSTER_MESSAGE_SIZE';
+    for (let round = 0; round < 2; round++) {
+      expect(await errors(60_001)).toEqual([refused, refused, refused]);
+      expect(await errors(10_000)).toEqual([undefined, undefined, undefined]);
+      expect((await errors(30_000)).slice(0, 2)).toEqual([undefined, undefined]);
+    }
     child.kill('SIGSTOP');
     child.channel.setLimits({ queueSize: 100_000 });
     for (let count = 0; count < 300; count++) child.send('x'.repeat(10_000), () => {});
@@ -128,6 +138,21 @@ describe.each(cases)('by the %s, %s', (transport, serialization) => {
     ]);
     expect(code).toBe('RCLUSTER_CHANNEL');
   });
+});
+
+test('a child that has been silent for long is taken for stock soon', async () => {
+  const child = /** @type {any} */ (ours.fork(fixture('ipc_child.cjs'), [], { execArgv: [] }));
+  const { now } = performance;
+  performance.now = () => now.call(performance) + 10_000;
+  const startedAt = now.call(performance);
+  try {
+    await expect(child.request('x')).rejects.toMatchObject({ code: 'ERR_RCLUSTER_PEER' });
+  } finally {
+    performance.now = now;
+  }
+  expect(now.call(performance) - startedAt).toBeLessThan(8000);
+  child.disconnect();
+  await once(child, 'exit');
 });
 
 test('a stock child cannot be asked, and says so when it ends', async () => {

@@ -133,7 +133,7 @@ class Ipc {
   /** @param {number} errno */
   writeError(errno) {
     const { messageLimit, queueLimit } = this.wire;
-    if (errno === UV_EMSGSIZE && messageLimit !== undefined)
+    if (errno === UV_EMSGSIZE && messageLimit !== Infinity)
       return codedError('ERR_RCLUSTER_MESSAGE_SIZE', messageLimit);
     if (errno === UV_ENOBUFS && queueLimit !== undefined)
       return codedError('ERR_RCLUSTER_QUEUE_SIZE', queueLimit);

@@ -10,7 +10,7 @@
 const { Buffer } = require('node:buffer');
 
 const { engine } = require('../native');
-const { NOT_TAKEN } = require('./outbox');
+const { NOT_TAKEN, UV_EMSGSIZE } = require('./outbox');
 
 /** The same as in src/ipc/ring.rs. */
 const SIZE = 1 << 20;
@@ -33,21 +33,22 @@ class Lane {
   largeExpected = 0;
 
   /**
-   * @param {number} id of the channel
+   * @param {InstanceType<typeof import('./wire').Wire>} wire
    * @returns {Lane | undefined} where there is one
    */
-  static of(id) {
+  static of(wire) {
     /** @type {Lane | undefined} */
     let lane;
-    engine.channelShareLane(id, (memory) => {
-      lane = new Lane(id, memory);
+    engine.channelShareLane(wire.id, (memory) => {
+      lane = new Lane(wire, memory);
     });
     return lane;
   }
 
-  /** @param {number} id @param {ArrayBuffer} memory */
-  constructor(id, memory) {
-    this.id = id;
+  /** @param {InstanceType<typeof import('./wire').Wire>} wire @param {ArrayBuffer} memory */
+  constructor(wire, memory) {
+    this.wire = wire;
+    this.id = wire.id;
     this.memory = memory;
     this.numbers = new Int32Array(memory, 0, HEADER / 4);
     this.bytes = Buffer.from(memory, HEADER, SIZE);
@@ -80,6 +81,7 @@ class Lane {
     const place = this.placeFor(line.length * MOST_PER_UNIT + 1);
     if (place === -1) return NOT_TAKEN;
     const length = this.bytes.write(line, place, 'utf8');
+    if (length >= this.wire.messageLimit) return UV_EMSGSIZE;
     this.bytes[place + length] = NEWLINE;
     return this.publish(length + 1);
   }
@@ -89,6 +91,7 @@ class Lane {
     const place = this.placeFor(FRAME_HEADER + text.length * MOST_PER_UNIT);
     if (place === -1) return NOT_TAKEN;
     const length = this.bytes.write(text, place + FRAME_HEADER, 'utf8');
+    if (FRAME_HEADER + length > this.wire.messageLimit) return UV_EMSGSIZE;
     this.bytes.writeUInt32BE(length, place);
     return this.publish(FRAME_HEADER + length);
   }
@@ -97,6 +100,7 @@ class Lane {
   writeFrame(frame) {
     const place = this.placeFor(frame.length);
     if (place === -1) return NOT_TAKEN;
+    if (frame.length > this.wire.messageLimit) return UV_EMSGSIZE;
     this.bytes.set(frame, place);
     return this.publish(frame.length);
   }

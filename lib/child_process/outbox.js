@@ -7,6 +7,7 @@
 // - it is one of a long burst in one tick: it is written when the tick ends, or when there are enough.
 
 const { Buffer } = require('node:buffer');
+const os = require('node:os');
 
 const { engine } = require('../native');
 const { SafeSet } = require('../untampered');
@@ -20,6 +21,9 @@ const NEWLINE = 10;
 
 /** UTF-8 takes up to this many bytes for each unit of a string. */
 const MOST_PER_UNIT = 3;
+
+/** What it returns of a message above the limit. */
+const UV_EMSGSIZE = -os.constants.errno.EMSGSIZE;
 
 /** What a writer returns that has not written: for want of room, or because this is not for it. */
 const NOT_TAKEN = 2;
@@ -54,6 +58,7 @@ class Outbox {
     if (!this.hasRoom(line.length * MOST_PER_UNIT + 1)) return NOT_TAKEN;
     const { bytes } = this;
     const end = this.length + bytes.write(line, this.length, 'utf8');
+    if (end - this.length >= this.wire.messageLimit) return UV_EMSGSIZE;
     bytes[end] = NEWLINE;
     return this.wrote(end + 1);
   }
@@ -66,6 +71,7 @@ class Outbox {
   /** Writes a frame with its length. @param {Buffer} frame */
   writeFrame(frame) {
     if (!this.hasRoom(frame.length)) return NOT_TAKEN;
+    if (frame.length > this.wire.messageLimit) return UV_EMSGSIZE;
     this.bytes.set(frame, this.length);
     return this.wrote(this.length + frame.length);
   }
@@ -133,4 +139,4 @@ function watchExit() {
   });
 }
 
-module.exports = { NOT_TAKEN, Outbox };
+module.exports = { NOT_TAKEN, Outbox, UV_EMSGSIZE };

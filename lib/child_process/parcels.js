@@ -33,10 +33,37 @@ const MAX_BYTES = 2 ** 30;
 const LATIN1 = 0;
 const UTF16 = 1;
 
+/** More room than a string takes if each character takes a byte: where one takes more, more is written. */
+const SPARE = 4;
+
+const NEWLINE = 10;
+
 /** Kept for strings on their way, up to this size. */
 const KEPT = 4 << 20;
 /** @type {any} */
 let scratch = Buffer.alloc(0);
+
+/** @param {number} most bytes @returns {any} until the next call */
+function memoryFor(most) {
+  if (scratch.length >= most) return scratch;
+  const memory = Buffer.allocUnsafeSlow(most);
+  if (most <= KEPT) scratch = memory;
+  return memory;
+}
+
+/**
+ * A line as bytes, with its newline, until the next call: where each of its characters is one, which is then found
+ * out in one go.
+ * @param {string} line
+ * @returns {Buffer | undefined}
+ */
+function asBytes(line) {
+  const { length } = line;
+  const memory = memoryFor(length + SPARE);
+  if (memory.utf8Write(line, 0, length + SPARE) !== length) return undefined;
+  memory[length] = NEWLINE;
+  return memory.subarray(0, length + 1);
+}
 
 /** @param {number} length */
 const padded = (length) => (length + 7) & ~7;
@@ -100,13 +127,9 @@ function writeStrings(id, message) {
   if (skeleton === NOT_PLAIN || large.length === 0) return undefined;
   const text = Buffer.from(/** @type {string} */ (stringify([skeleton, paths])));
   let most = 0;
-  for (const string of large) most += padded(2 * string.length + 4);
+  for (const string of large) most += padded(2 * string.length + SPARE);
   if (most > MAX_BYTES) return undefined;
-  let memory = scratch;
-  if (memory.length < most) {
-    memory = Buffer.allocUnsafeSlow(most);
-    if (most <= KEPT) scratch = memory;
-  }
+  const memory = memoryFor(most);
   const start = 16 + 8 * large.length;
   const head = Buffer.alloc(padded(start + text.length));
   /** @type {Buffer[]} */
@@ -115,8 +138,7 @@ function writeStrings(id, message) {
   for (let index = 0; index < large.length; index++) {
     const string = large[index];
     let kind = LATIN1;
-    // With a little more room than it takes if each character takes a byte.
-    let length = memory.utf8Write(string, at, string.length + 4);
+    let length = memory.utf8Write(string, at, string.length + SPARE);
     if (length !== string.length) {
       kind = UTF16;
       length = memory.ucs2Write(string, at, 2 * string.length);
@@ -173,4 +195,4 @@ function writeBlocks(id, skeleton, header, blocks) {
   return engine.channelWriteParts(id, head, blocks);
 }
 
-module.exports = { LARGE, MARK, openStrings, padded, writeBlocks, writeStrings };
+module.exports = { LARGE, MARK, asBytes, openStrings, padded, writeBlocks, writeStrings };

@@ -12,8 +12,11 @@ const FAILURE = 'NODE_RCLUSTER_FAILURE';
 const ASK_RECEIPT = 'NODE_RCLUSTER_ASK_RECEIPT';
 const RECEIPT = 'NODE_RCLUSTER_RECEIPT';
 
-/** How long the other end may take to say that it is rcluster too, in milliseconds. */
+/** How long the other end may take, from its start, to say that it is rcluster too, in milliseconds. */
 const GREETING_TIMEOUT = 10_000;
+
+/** How long a request waits for that in any case: its word may be here and not read yet. */
+const LEAST_GREETING_TIMEOUT = 500;
 
 /**
  * @typedef {object} Pending a question without an answer
@@ -55,6 +58,7 @@ class Requests {
     /** Callbacks of messages whose receipt was asked for. @type {Map<number, (error: Error | null) => void>} */
     this.receipts = new Map();
     this.nextId = 0;
+    this.openedAt = performance.now();
     /** Whether answers that are awaited keep the process alive. */
     this.isRef = false;
     /** @type {((message: any) => any) | null} */
@@ -80,7 +84,7 @@ class Requests {
         this.pending.get(id)?.release();
         reject(error);
       };
-      const limit = ipc.peer.isKnown ? timeout : Math.min(timeout ?? Infinity, GREETING_TIMEOUT);
+      const limit = ipc.peer.isKnown ? timeout : Math.min(timeout ?? Infinity, this.leftForGreeting());
       let timer = limit === undefined ? undefined : setTimeout(expired, limit, this);
       const startedAt = performance.now();
       /** @param {Requests} requests */
@@ -118,6 +122,11 @@ class Requests {
       if (ipc.peer.isKnown) send();
       else this.waiting.push(send);
     });
+  }
+
+  /** For how much longer the other end, which may be plain Node, may turn out to be rcluster, in milliseconds. */
+  leftForGreeting() {
+    return Math.max(GREETING_TIMEOUT - (performance.now() - this.openedAt), LEAST_GREETING_TIMEOUT);
   }
 
   /** An answer that is awaited keeps the process alive, as a listener does. */

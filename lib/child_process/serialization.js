@@ -9,7 +9,7 @@ const v8 = require('node:v8');
 const { codedError } = require('../errors');
 const { engine } = require('../native');
 const { NOT_TAKEN } = require('./outbox');
-const { LARGE, MARK, openStrings, padded, writeBlocks, writeStrings } = require('./parcels');
+const { LARGE, MARK, asBytes, openStrings, padded, writeBlocks, writeStrings } = require('./parcels');
 const { isPlain } = require('./plain');
 const { arrayPush, stringIndexOf, stringReplaceAll, stringSlice } = require('../untampered');
 
@@ -26,6 +26,9 @@ const COPY_TAG = 1;
 /** A Buffer, or Uint8Array, beside the frame. */
 const BESIDE_TAG = 2;
 
+/** Of one message, those between large bytes included. */
+const MAX_PARTS = 64;
+
 /** How many messages are looked at for large strings after one that has some. */
 const LOOKED_AT = 16;
 
@@ -33,6 +36,8 @@ const LOOKED_AT = 16;
 class Serializer extends /** @type {any} */ (v8.DefaultSerializer) {
   /** What goes beside the frame, where that may be. @type {Buffer[] | undefined} */
   blocks = undefined;
+  /** What is before, between and behind large bytes, and these, where they need not be in one piece. @type {Buffer[] | undefined} */
+  parts = undefined;
 
   /** @param {any} object */
   _writeHostObject(object) {
@@ -54,6 +59,17 @@ class Serializer extends /** @type {any} */ (v8.DefaultSerializer) {
     }
     this.writeUint32(COPY_TAG);
     this.writeValue({ ...object });
+  }
+
+  /** Large ones are sent from where they are. @param {Uint8Array} bytes */
+  writeRawBytes(bytes) {
+    const { parts } = this;
+    if (parts === undefined || bytes.byteLength < LARGE || parts.length >= MAX_PARTS) {
+      super.writeRawBytes(bytes);
+      return;
+    }
+    arrayPush(parts, this.releaseBuffer());
+    arrayPush(parts, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   }
 }
 
@@ -97,7 +113,7 @@ const MAX_TOGETHER = 128 * 1024;
 /**
  * @typedef {object} Codec
  * @property {boolean} isAdvanced
- * @property {(id: number, message: any, fd: number, writer?: Writer) => number} write a message and, unless negative,
+ * @property {(id: number, message: any, fd: number, writer: Writer) => number} write a message and, unless negative,
  *   a descriptor; returns 0 if it is written, 1 if it is queued, else a negative errno
  * @property {(id: number, deliver: (message: any) => void) => void} read all messages that have arrived
  */
@@ -111,7 +127,7 @@ const json = {
   isAdvanced: false,
 
   write(id, message, fd, writer) {
-    if (writer !== undefined && writer.largeExpected > 0 && fd < 0) {
+    if (writer.largeExpected > 0 && fd < 0) {
       writer.largeExpected--;
       writer.giveBack();
       const status = writeStrings(id, message);
@@ -130,11 +146,13 @@ const json = {
         undefined,
       );
     }
-    if (writer !== undefined) {
-      if (line.length > LARGE && writer.takesText) writer.largeExpected = LOOKED_AT;
-      const status = fd < 0 ? writer.writeLine(line) : NOT_TAKEN;
-      if (status !== NOT_TAKEN) return status;
-      writer.giveBack();
+    if (line.length > LARGE && writer.takesText) writer.largeExpected = LOOKED_AT;
+    const status = fd < 0 ? writer.writeLine(line) : NOT_TAKEN;
+    if (status !== NOT_TAKEN) return status;
+    writer.giveBack();
+    if (line.length > LARGE) {
+      const bytes = asBytes(line);
+      if (bytes !== undefined) return engine.channelWriteFrame(id, bytes, fd);
     }
     return engine.channelWriteLine(id, line, fd);
   },
@@ -178,35 +196,60 @@ function parseTogether(lines) {
   }
 }
 
+/**
+ * Sends a frame that is not in one piece.
+ * @param {number} id of the channel
+ * @param {Buffer[]} parts which begins with room for the length
+ * @param {Buffer} last
+ * @returns {number} what the engine does
+ */
+function writeGathered(id, parts, last) {
+  arrayPush(parts, last);
+  let length = -HEADER;
+  for (let index = 0; index < parts.length; index++) length += parts[index].length;
+  parts[0].writeUInt32BE(length, 0);
+  return engine.channelWriteGathered(id, parts);
+}
+
 /** What the engine gives by a call. @type {any} */
 let large;
-const takeFrames = (/** @type {Buffer} */ frames) => void (large = frames);
+const takeFrames = (/** @type {Buffer} */ frames) => {
+  large = frames;
+  // V8 looks at how much memory hangs on young buffers only where it allocates one itself. Else they would stay until
+  // the next collection of everything, and each message go to memory that is in no cache any more.
+  void new ArrayBuffer(1);
+};
 
 /** @type {Codec} */
 const advanced = {
   isAdvanced: true,
 
   write(id, message, fd, writer) {
-    if (writer !== undefined && writer.takesText && fd < 0 && isPlain(message)) {
+    if (writer.takesText && fd < 0 && isPlain(message)) {
       const status = writer.writeText(stringify(message));
       if (status !== NOT_TAKEN) return status;
     }
     const serializer = new Serializer();
-    if (writer !== undefined && writer.takesText && fd < 0) serializer.blocks = [];
+    if (fd < 0) {
+      if (writer.takesText) serializer.blocks = [];
+      else serializer.parts = [];
+    }
     serializer.writeRawBytes(header);
     serializer.writeHeader();
     serializer.writeValue(message);
     const frame = serializer.releaseBuffer();
     if (serializer.blocks !== undefined && serializer.blocks.length > 0) {
-      /** @type {Writer} */ (writer).giveBack();
+      writer.giveBack();
       return writeBlocks(id, frame, HEADER, serializer.blocks);
     }
-    frame.writeUInt32BE(frame.length - HEADER, 0);
-    if (writer !== undefined) {
-      const status = fd < 0 ? writer.writeFrame(frame) : NOT_TAKEN;
-      if (status !== NOT_TAKEN) return status;
+    if (serializer.parts !== undefined && serializer.parts.length > 0) {
       writer.giveBack();
+      return writeGathered(id, serializer.parts, frame);
     }
+    frame.writeUInt32BE(frame.length - HEADER, 0);
+    const status = fd < 0 ? writer.writeFrame(frame) : NOT_TAKEN;
+    if (status !== NOT_TAKEN) return status;
+    writer.giveBack();
     return engine.channelWriteFrame(id, frame, fd);
   },
 

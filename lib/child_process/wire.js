@@ -64,8 +64,8 @@ class Wire {
       events.onMessage(message);
       this.isDelivering = false;
     };
-    /** @type {number | undefined} */
-    this.messageLimit = undefined;
+    /** Bytes. */
+    this.messageLimit = Infinity;
     /** @type {number | undefined} */
     this.queueLimit = undefined;
     /** Where small messages are written to without a call, once they go through a ring. @type {InstanceType<typeof Lane> | undefined} */
@@ -102,12 +102,7 @@ class Wire {
    */
   write(message, fd, callback) {
     const isQueueing = this.callbacks.length > 0;
-    /** @type {import('./serialization').Writer | undefined} */
-    let writer;
-    // The engine knows the limit.
-    if (this.messageLimit === undefined) {
-      writer = isQueueing || this.lane === undefined ? (this.outbox ??= new Outbox(this)) : this.lane;
-    }
+    const writer = isQueueing || this.lane === undefined ? (this.outbox ??= new Outbox(this)) : this.lane;
     const status = this.codec.write(this.id, message, fd, writer);
     if (status === 1) {
       arrayPush(this.callbacks, callback && AsyncResource.bind(callback, 'WRITEWRAP'));
@@ -150,7 +145,7 @@ class Wire {
     engine.channelSendByRing(this.id);
     this.isByRing = true;
     // Else once what is queued has left.
-    if (this.callbacks.length === 0) this.lane = Lane.of(this.id);
+    if (this.callbacks.length === 0) this.lane = Lane.of(this);
   }
 
   /** Expects messages from the ring from now on. */
@@ -174,7 +169,7 @@ class Wire {
     engine.channelSetLimit(this.id, messageSize ?? 0);
     this.lane?.giveBack();
     this.outbox?.giveBack();
-    this.messageLimit = messageSize;
+    this.messageLimit = messageSize ?? Infinity;
     this.queueLimit = queueSize;
   }
 
@@ -214,7 +209,7 @@ class Wire {
     }
     this.resource.runInAsyncScope(this.events.onWritten);
     if (this.callbacks.length > 0) return;
-    if (this.isByRing) this.lane ??= Lane.of(this.id);
+    if (this.isByRing) this.lane ??= Lane.of(this);
     this.hold(false);
     this.resource.runInAsyncScope(this.events.onDrained);
   }

@@ -40,12 +40,24 @@ pub struct Decoder {
     takes_parcels: bool,
     /// Where a parcel begins, behind the lines that are whole.
     parcel: Option<usize>,
+    /// How long the last large message was: the next one is likely to be, where nothing announces it.
+    usual: usize,
+    /// Memory for what comes after a large message.
+    spare: Vec<u8>,
 }
 
 impl Decoder {
     /// A decoder at the start of its stream.
     pub fn new(framing: Framing) -> Self {
-        Self { framing, buffer: Vec::new(), whole: 0, takes_parcels: false, parcel: None }
+        Self {
+            framing,
+            buffer: Vec::new(),
+            whole: 0,
+            takes_parcels: false,
+            parcel: None,
+            usual: 0,
+            spare: Vec::new(),
+        }
     }
 
     /// The same, where parcels may come among lines.
@@ -128,7 +140,34 @@ impl Decoder {
         }
         let mut buffer = recycled::take(length.max(self.buffer.len()));
         buffer.extend_from_slice(&self.buffer);
-        recycled::give(std::mem::replace(&mut self.buffer, buffer));
+        let former = std::mem::replace(&mut self.buffer, buffer);
+        if former.capacity() > KEPT {
+            recycled::give(former);
+        } else {
+            self.spare = former;
+        }
+    }
+
+    /// Makes room for more of a large message of which part is here; returns how much of it to read right there,
+    /// or 0 where there is none, and what comes is better looked at elsewhere first.
+    pub fn make_room(&mut self) -> usize {
+        if self.whole > 0 || self.parcel.is_some() {
+            return 0;
+        }
+        let length = self.buffer.len();
+        match (self.framing, self.buffer.first_chunk::<HEADER>()) {
+            (Framing::Lengths, Some(header)) => {
+                let left = HEADER + u32::from_be_bytes(*header) as usize - length;
+                if left < recycled::SMALLEST { 0 } else { left.min(MOST_AHEAD) }
+            }
+            (Framing::Lines, Some(_)) if length >= recycled::SMALLEST => {
+                if self.buffer.capacity() - length < recycled::SMALLEST {
+                    self.expect(self.usual.max(2 * length));
+                }
+                (self.buffer.capacity() - length).clamp(recycled::SMALLEST, MOST_AHEAD)
+            }
+            _ => 0,
+        }
     }
 
     /// Whether a parcel is next, and whole.
@@ -139,9 +178,8 @@ impl Decoder {
     /// Gives that parcel away, without a copy of it.
     pub fn take_parcel(&mut self) -> Option<Vec<u8>> {
         let end = self.parcel_end().filter(|_| self.has_parcel())?;
-        let rest = self.buffer.split_off(end);
+        let parcel = self.split(end);
         self.parcel = None;
-        let parcel = std::mem::replace(&mut self.buffer, rest);
         self.scan(0);
         Some(parcel)
     }
@@ -175,6 +213,7 @@ impl Decoder {
 
     /// Forgets the whole messages.
     pub fn consume(&mut self) {
+        self.usual = self.whole;
         if self.buffer.capacity() > KEPT {
             recycled::give(self.take());
             return;
@@ -185,10 +224,19 @@ impl Decoder {
 
     /// Gives the whole messages away, without a copy of them.
     pub fn take(&mut self) -> Vec<u8> {
-        let rest = self.buffer.split_off(self.whole);
-        let taken = std::mem::replace(&mut self.buffer, rest);
+        self.usual = self.whole;
+        let taken = self.split(self.whole);
         self.forgot();
         taken
+    }
+
+    /// Gives away what comes before `end`.
+    fn split(&mut self, end: usize) -> Vec<u8> {
+        let mut rest = std::mem::take(&mut self.spare);
+        rest.clear();
+        rest.extend_from_slice(&self.buffer[end..]);
+        self.buffer.truncate(end);
+        std::mem::replace(&mut self.buffer, rest)
     }
 
     /// What was whole is gone.
@@ -270,6 +318,31 @@ mod tests {
         assert_eq!((decoder.whole(), decoder.is_partial()), (&b""[..], true));
         decoder.push(b"y");
         assert_eq!(decoder.take(), frame(b"xy"));
+    }
+
+    #[test]
+    fn the_rest_of_a_large_message_is_read_where_it_belongs() {
+        let length = recycled::SMALLEST;
+        let messages = [frame(&vec![b'x'; 4 * length]), [vec![b'x'; 4 * length], b"\n".to_vec()].concat()];
+        for (framing, message) in [Framing::Lengths, Framing::Lines].into_iter().zip(messages) {
+            let mut decoder = Decoder::new(framing);
+            assert_eq!(decoder.make_room(), 0);
+            for first in [length, length + 1, 2 * length, message.len() - 1] {
+                decoder.push(&message[..first]);
+                let mut at = first;
+                while at < message.len() {
+                    let room = decoder.make_room();
+                    assert!(framing == Framing::Lines || room == 0 || room == message.len() - at);
+                    assert!(room <= decoder.buffer.capacity() - decoder.buffer.len() || room == length);
+                    let more = if room == 0 { 1 } else { room.min(message.len() - at) };
+                    decoder.push(&message[at..at + more]);
+                    at += more;
+                }
+                assert!(decoder.whole() == message);
+                assert_eq!(decoder.make_room(), 0);
+                decoder.consume();
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Memory of large messages, kept for the next ones: what is new from the kernel costs a page fault for each 4 KB,
 //! many times what the bytes take to copy.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 /// From which size on memory is kept.
@@ -17,13 +18,13 @@ const STEP: usize = 64 * 1024;
 
 #[derive(Debug)]
 struct Kept {
-    memory: Vec<Vec<u8>>,
+    memory: VecDeque<Vec<u8>>,
     bytes: usize,
     /// Whether any was asked for since `release` was called last.
     is_used: bool,
 }
 
-static KEPT: Mutex<Kept> = Mutex::new(Kept { memory: Vec::new(), bytes: 0, is_used: false });
+static KEPT: Mutex<Kept> = Mutex::new(Kept { memory: VecDeque::new(), bytes: 0, is_used: false });
 
 /// Empty memory of at least this capacity.
 pub fn take(capacity: usize) -> Vec<u8> {
@@ -32,7 +33,7 @@ pub fn take(capacity: usize) -> Vec<u8> {
     // The last to come back is the likeliest to be in the processor's cache.
     let fits = |memory: &Vec<u8>| (capacity..=2 * capacity + STEP).contains(&memory.capacity());
     if let Some(at) = kept.memory.iter().rposition(fits) {
-        let memory = kept.memory.remove(at);
+        let memory = kept.memory.remove(at).unwrap_or_default();
         kept.bytes -= memory.capacity();
         return memory;
     }
@@ -47,9 +48,13 @@ pub fn give(mut memory: Vec<u8>) {
     }
     memory.clear();
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    if kept.bytes + memory.capacity() <= MOST {
-        kept.bytes += memory.capacity();
-        kept.memory.push(memory);
+    kept.bytes += memory.capacity();
+    kept.memory.push_back(memory);
+    // What nobody asked for longest is of a size that is not asked for any more.
+    while kept.bytes > MOST
+        && let Some(oldest) = kept.memory.pop_front()
+    {
+        kept.bytes -= oldest.capacity();
     }
 }
 

@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::sys::socket::sockopt::SndBuf;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair};
 
 use super::command;
 use crate::error::{Named, OsResult};
@@ -37,6 +38,10 @@ pub struct Command {
     pub stdio: Vec<Stdio>,
 }
 
+/// Bytes that either end of a message channel may have under way by the socket; the kernel doubles it for what it needs
+/// itself. By its own measure a megabyte takes five rounds of writing, waiting and reading.
+const CHANNEL_BUFFER: usize = 1 << 20;
+
 /// The outcome of `run`.
 pub struct Running {
     /// The child, or why there is none.
@@ -61,6 +66,10 @@ pub fn run(command: Command) -> OsResult<Running> {
                 if *entry == Stdio::Channel {
                     // Where it is not allowed, the child takes us for Node.
                     let _ = socket::mark(our_end.as_fd());
+                    for end in [&our_end, &their_end] {
+                        // What the system allows of it.
+                        let _ = setsockopt(end, SndBuf, &CHANNEL_BUFFER);
+                    }
                 }
                 let source = ChildFd::From(their_end.as_raw_fd());
                 ours.push((slot, our_end));

@@ -68,9 +68,45 @@ fn send_with(socket: BorrowedFd<'_>, bytes: &[u8], fd: BorrowedFd<'_>) -> Result
     }
 }
 
+/// Sends `parts` one behind the other as one message, without the first `gone` bytes of them; returns how many bytes
+/// the socket took.
+pub fn send_parts(socket: BorrowedFd<'_>, parts: &[&[u8]], mut gone: usize) -> Result<usize, Errno> {
+    let mut slices = Vec::with_capacity(parts.len());
+    for part in parts {
+        let skipped = gone.min(part.len());
+        gone -= skipped;
+        slices.push(IoSlice::new(&part[skipped..]));
+    }
+    let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+    loop {
+        match nix::sys::socket::sendmsg::<()>(socket.as_raw_fd(), &slices, &[], flags, None) {
+            Err(Errno::EINTR) => {}
+            outcome => return outcome,
+        }
+    }
+}
+
 /// Receives one message into `bytes`: its length, 0 at the end, and the first descriptor it carries.
 pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<(usize, Option<OwnedFd>), Errno> {
-    let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    receive_at(socket, libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() })
+}
+
+/// The same, appended to `bytes`: up to `most`.
+pub fn receive_into(
+    socket: BorrowedFd<'_>,
+    bytes: &mut Vec<u8>,
+    most: usize,
+) -> Result<(usize, Option<OwnedFd>), Errno> {
+    bytes.reserve(most);
+    let room = &mut bytes.spare_capacity_mut()[..most];
+    let received = receive_at(socket, libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: most })?;
+    // SAFETY: the kernel has written that many bytes there, no more than `most`, for which there was room.
+    unsafe { bytes.set_len(bytes.len() + received.0) };
+    Ok(received)
+}
+
+/// The caller vouches for `part`: memory of its own, to be written to.
+fn receive_at(socket: BorrowedFd<'_>, mut part: libc::iovec) -> Result<(usize, Option<OwnedFd>), Errno> {
     let mut control = ReceivedControl([0; 48]);
     // SAFETY: an all-zero msghdr is valid: null pointers with zero lengths.
     let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
@@ -79,7 +115,7 @@ pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<(usize, Optio
     message.msg_control = control.0.as_mut_ptr().cast();
     message.msg_controllen = size_of::<ReceivedControl>() as _;
     let received = loop {
-        // SAFETY: `message` points to `part`, `bytes` and `control`, which live until the call returns.
+        // SAFETY: `message` points to `part`, its memory and `control`, which live until the call returns.
         let result = unsafe {
             libc::recvmsg(socket.as_raw_fd(), &mut message, libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC)
         };

@@ -43,6 +43,14 @@ impl Engine {
         self.write_with(id, |channel| channel.write_parts(&parts))
     }
 
+    /// Writes one message of the socket that consists of several parts, its length included, as `channelWriteLine`
+    /// does.
+    #[napi]
+    pub fn channel_write_gathered(&self, id: u32, parts: Vec<BufferSlice<'_>>) -> i32 {
+        let parts: Vec<&[u8]> = parts.iter().map(|part| &**part).collect();
+        self.write_with(id, |channel| channel.write_gathered(&parts))
+    }
+
     fn write(&self, id: u32, message: Cow<'_, [u8]>, fd: i32) -> i32 {
         self.write_with(id, |channel| {
             if fd < 0 {

@@ -5,12 +5,15 @@ use std::os::fd::AsFd;
 use nix::errno::Errno;
 
 use super::sending::ring_bell;
-use super::{CALLS_PER_TURN, Channel, Ending, RING_BATCH, wait_for};
+use super::{CALLS_PER_TURN, Channel, Ending, READ_SIZE, RING_BATCH, wait_for};
 use crate::ipc::ring;
 use crate::sys::scm;
 
 /// Descriptors that may wait for their message. A peer that keeps to the protocol has one under way.
 const MAX_WAITING: usize = 16;
+
+/// What is read from the socket in one turn of the loop.
+const BYTES_PER_TURN: usize = CALLS_PER_TURN * READ_SIZE;
 
 impl Channel {
     /// Reads what has arrived on the socket, up to a bound; `Some` once nothing more will.
@@ -21,14 +24,25 @@ impl Channel {
         if !self.ring_receives && !self.decoder.is_partial() {
             self.waiting.clear();
         }
-        for _ in 0..CALLS_PER_TURN {
-            match scm::receive(self.socket.as_fd(), buffer) {
+        let mut taken = 0;
+        while taken < BYTES_PER_TURN {
+            let room = if self.ring_receives { 0 } else { self.decoder.make_room() };
+            let received = if room > 0 {
+                self.decoder.fill(|bytes| scm::receive_into(self.socket.as_fd(), bytes, room))
+            } else {
+                scm::receive(self.socket.as_fd(), buffer)
+            };
+            match received {
                 Ok((0, _)) => return Some(Ok(())),
                 Ok((count, fd)) => {
+                    taken += count;
+                    let asked = if room > 0 { room } else { buffer.len() };
                     // A descriptor ends a read early, with more behind it.
-                    let is_empty = count < buffer.len() && fd.is_none() && !hangup;
+                    let is_empty = count < asked && fd.is_none() && !hangup;
                     if !self.ring_receives {
-                        self.decoder.push(&buffer[..count]);
+                        if room == 0 {
+                            self.decoder.push(&buffer[..count]);
+                        }
                         if self.decoder.partial_len() > self.limit {
                             return Some(Err(Errno::EMSGSIZE));
                         }

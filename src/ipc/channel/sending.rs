@@ -24,6 +24,30 @@ impl Channel {
         self.write_all(message, 1, fd)
     }
 
+    /// Writes a message that consists of several parts, as they stand.
+    pub fn write_gathered(&mut self, parts: &[&[u8]]) -> Result<Written, Errno> {
+        let length = parts.iter().map(|part| part.len()).sum();
+        if length > self.limit {
+            return Err(Errno::EMSGSIZE);
+        }
+        let mut gone = 0;
+        if self.outgoing.is_empty() && !self.ring_sends {
+            for _ in 0..CALLS_PER_TURN {
+                match taken(scm::send_parts(self.socket.as_fd(), parts, gone))? {
+                    0 => break,
+                    count => gone += count,
+                }
+                if gone == length {
+                    return Ok(Written::Now);
+                }
+            }
+            // Whose memory it is may change it once this returns.
+            self.outgoing.push(Cow::Owned(rest_of(parts.iter().copied(), gone, length)), 1, 0, None);
+            return Ok(Written::Later);
+        }
+        self.write_all(Cow::Owned(parts.concat()), 1, None)
+    }
+
     /// Writes `count` messages as one; the limit is not applied to them.
     pub fn write_many(&mut self, messages: &[u8], count: usize) -> Result<Written, Errno> {
         self.write_all(Cow::Borrowed(messages), count, None)
@@ -93,27 +117,29 @@ impl Channel {
     /// Writes a message that consists of several parts, each but the last padded to a multiple of 8 bytes, through
     /// the ring.
     pub fn write_parts(&mut self, parts: &[&[u8]]) -> Result<Written, Errno> {
+        let length = parts.iter().map(|part| part.len().next_multiple_of(PADDED)).sum();
+        if length > self.limit {
+            return Err(Errno::EMSGSIZE);
+        }
         let pieces = || {
             parts
                 .iter()
                 .flat_map(|&part| [part, &[0; PADDED][..part.len().next_multiple_of(PADDED) - part.len()]])
         };
-        let mut pieces = pieces().filter(|piece| !piece.is_empty());
-        let mut rest = Vec::new();
+        let mut gone = 0;
         if self.outgoing.is_empty() && self.ring_sends {
-            for piece in pieces.by_ref() {
-                let gone = self.push(piece)?;
-                if gone < piece.len() {
-                    rest.extend_from_slice(&piece[gone..]);
+            for piece in pieces() {
+                let pushed = self.push(piece)?;
+                gone += pushed;
+                if pushed < piece.len() {
                     break;
                 }
             }
-            if rest.is_empty() {
+            if gone == length {
                 return Ok(Written::Now);
             }
         }
-        pieces.for_each(|piece| rest.extend_from_slice(piece));
-        self.outgoing.push(Cow::Owned(rest), 1, 0, None);
+        self.outgoing.push(Cow::Owned(rest_of(pieces(), gone, length)), 1, 0, None);
         Ok(Written::Later)
     }
 
@@ -183,8 +209,24 @@ pub(super) fn ring_bell(socket: &OwnedFd) {
 
 /// Sends what the socket takes; 0 if it takes nothing now.
 fn send(socket: &OwnedFd, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> Result<usize, Errno> {
-    match scm::send(socket.as_fd(), bytes, fd) {
+    taken(scm::send(socket.as_fd(), bytes, fd))
+}
+
+/// How much a socket took: nothing, where it is full.
+fn taken(sent: Result<usize, Errno>) -> Result<usize, Errno> {
+    match sent {
         Err(Errno::EAGAIN | Errno::ENOBUFS) => Ok(0),
         outcome => outcome,
     }
+}
+
+/// A copy of what comes behind the first `gone` of `length` bytes.
+fn rest_of<'part>(parts: impl Iterator<Item = &'part [u8]>, mut gone: usize, length: usize) -> Vec<u8> {
+    let mut rest = Vec::with_capacity(length - gone);
+    for part in parts {
+        let skipped = gone.min(part.len());
+        gone -= skipped;
+        rest.extend_from_slice(&part[skipped..]);
+    }
+    rest
 }
