@@ -6,7 +6,7 @@ import { afterEach, expect, test } from 'vitest';
 
 import { pids, start, started, stopAll } from '../helpers/supervisor.mjs';
 import { isAlive } from '../helpers/process_state.mjs';
-import { waitFor } from '../helpers/wait.mjs';
+import { sleep, waitFor } from '../helpers/wait.mjs';
 
 afterEach(stopAll);
 
@@ -66,6 +66,29 @@ test('a worker whose policy says so is not started again', async () => {
   expect(pids(sup)[0]).not.toBe(before);
   await get('/exit?code=0');
   expect(await sup.stopped).toEqual({ reason: 'finished' });
+});
+
+test.each([
+  ['an error that nobody caught', 'temporary', (_, get) => get('/throw')],
+  ['SIGTERM', 'transient', (pid) => process.kill(pid, 'SIGTERM')],
+])('workers that finish what they have begun, and are not started again: %s', async (_, restart, end) => {
+  const { sup, get } = await started({ instances: 1, restart });
+  const slow = get('/slow?ms=300');
+  await sleep(50);
+  await end(pids(sup)[0], get);
+  expect((await slow).status).toBe(200);
+  expect(await sup.stopped).toEqual({ reason: 'finished' });
+});
+
+test('a stop that still serves is over when nobody is left to', async () => {
+  const { sup, get } = await started({ instances: 1, restart: 'temporary', drainDelay: 60_000 });
+  const outcomes = [];
+  sup.on('stopped', (outcome) => outcomes.push(outcome));
+  const stopped = sup.stop();
+  await get('/exit?code=0');
+  await stopped;
+  expect(sup.state).toBe('stopped');
+  expect(outcomes).toEqual([{ reason: 'finished' }]);
 });
 
 test('a temporary worker is started once', async () => {

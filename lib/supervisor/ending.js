@@ -16,6 +16,8 @@ class Ending {
     this.supervisor = supervisor;
     /** When all has ended, once that has begun. @type {Promise<void> | undefined} */
     this.done = undefined;
+    /** @type {Promise<void> | undefined} */
+    this.ended = undefined;
     /** Ends the delay. @type {(() => void) | undefined} */
     this.hurry = undefined;
   }
@@ -24,12 +26,21 @@ class Ending {
   async finish(reason, error) {
     const { supervisor } = this;
     if (supervisor.isStopping) return;
-    this.done = this.end(supervisor.options.stopTimeout, reason, error);
-    await this.done;
+    const ended = this.end(supervisor.options.stopTimeout, reason, error);
+    this.done ??= ended;
+    // A stop that goes on serving for a while has nobody left to serve.
+    this.hurry?.();
+    await ended;
+  }
+
+  /** Once, whoever asks for it. @param {number} timeout @param {string} reason @param {Error} [error] */
+  end(timeout, reason, error) {
+    this.ended ??= this.endAll(timeout, reason, error);
+    return this.ended;
   }
 
   /** @param {number} timeout @param {string} reason @param {Error} [error] */
-  async end(timeout, reason, error) {
+  async endAll(timeout, reason, error) {
     const { supervisor } = this;
     supervisor.setState('stopping');
     supervisor.changed();
@@ -69,7 +80,7 @@ class Ending {
         this.hurry = () => (cancel(), resolve(undefined));
       });
     }
-    if (supervisor.state !== 'stopping') await this.end(timeout, 'stop');
+    await this.end(timeout, 'stop');
   }
 
   /** Waits for nobody. */

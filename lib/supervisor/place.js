@@ -184,7 +184,11 @@ class Place {
       this.replacing?.failed(exit);
       return;
     }
-    if (wasLeaving || exit.wished || this.next !== undefined) return;
+    if (wasLeaving || exit.wished || this.next !== undefined) {
+      // What comes after it was decided when it began to end.
+      this.supervisor.finishIfEmpty();
+      return;
+    }
     this.decide(exit.code === 0, exit, wasReady);
   }
 

@@ -210,8 +210,12 @@ class Supervisor extends EventEmitter {
       id: place.id,
     });
     this.changed();
-    if (this.hasLiving()) return;
-    void this.ending.finish('finished');
+    this.finishIfEmpty();
+  }
+
+  /** Nobody is left, and nobody is to come. */
+  finishIfEmpty() {
+    if (!this.hasLiving()) void this.ending.finish('finished');
   }
 
   hasLiving() {
