@@ -58,6 +58,26 @@ test('a crash at the start ends in one give-up that says why', async () => {
   expect(sup.workers.every(({ state, pid }) => state === 'stopped' && pid === undefined)).toBe(true);
 });
 
+test('a worker that was given up is started again by restart(), as the others go on', async () => {
+  const backoff = { min: 0, max: 0 };
+  const { sup, get } = await started({ instances: 2, intensity: 1, appIntensity: 100, backoff });
+  const victim = () => sup.workers.find(({ id }) => id === 1);
+  const givenUp = once(sup, 'giveUp');
+  for (let kill = 0; kill < 2; kill++) {
+    await waitFor(() => victim().state === 'ready');
+    process.kill(victim().pid, 'SIGKILL');
+    await once(sup, 'worker:exit');
+  }
+  expect((await givenUp)[0]).toMatchObject({ scope: 'worker', worker: 1 });
+  expect(victim().state).toBe('stopped');
+  await sup.restart(1);
+  expect(victim().state).toBe('ready');
+  process.kill(victim().pid, 'SIGKILL');
+  // So soon it is too often; what matters is that it is looked after at all.
+  expect((await once(sup, 'giveUp'))[0]).toMatchObject({ worker: 1 });
+  expect((await get('/')).status).toBe(200);
+});
+
 test('a worker whose policy says so is not started again', async () => {
   const { sup, get } = await started({ instances: 1, restart: 'transient' });
   const before = pids(sup)[0];

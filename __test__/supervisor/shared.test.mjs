@@ -8,6 +8,7 @@ import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 
 import { cluster, pids, started, stopAll } from '../helpers/supervisor.mjs';
+import { isAlive } from '../helpers/process_state.mjs';
 import { fixture } from '../helpers/run_script.mjs';
 import { sleep, waitFor } from '../helpers/wait.mjs';
 
@@ -154,6 +155,19 @@ test('a worker that is no longer wanted finishes what it has begun', async () =>
   const answers = await Promise.all(slow);
   expect(answers.map(({ status }) => status)).toEqual(slow.map(() => 200));
   expect(answers.some(({ pid }) => pid !== first)).toBe(true);
+});
+
+test.each([
+  ['stop() ends it', (sup) => sup.stop({ timeout: 500 })],
+  ['kill() kills it', (sup) => (sup.kill(), sup.stopped)],
+])('a worker that is no longer wanted, and does not end, is not forgotten: %s', async (_, end) => {
+  const { sup, get } = await started();
+  const all = pids(sup);
+  await waitFor(async () => (await get('/stubborn')).place === 2);
+  const scaled = sup.scale(1);
+  await end(sup);
+  expect(all.filter(isAlive)).toEqual([]);
+  await scaled;
 });
 
 test('a rule starts workers while those that run are busy, and ends them again', async () => {

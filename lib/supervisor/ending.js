@@ -46,7 +46,7 @@ class Ending {
     supervisor.changed();
     supervisor.rejectStarted(error ?? stoppedError('Not all workers have started'));
     const how = { ...supervisor.drainOptions('stop'), timeout, idleGrace: LAST_IDLE_GRACE, move: false };
-    await Promise.all([...supervisor.places.values()].map((place) => place.close(how)));
+    await Promise.all(supervisor.allPlaces().map((place) => place.close(how)));
     supervisor.prober.stop();
     supervisor.questions.close();
     supervisor.coordination.close();

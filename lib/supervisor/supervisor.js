@@ -260,7 +260,7 @@ class Supervisor extends EventEmitter {
 
   /** Kills all workers and all that came from them, at once. */
   kill() {
-    for (const place of this.places.values()) place.kill('killed');
+    for (const place of this.allPlaces()) place.kill('killed');
     this.ending.atOnce();
   }
 
@@ -287,7 +287,11 @@ class Supervisor extends EventEmitter {
       return;
     }
     const place = this.placeOf(id);
-    await this.replacing.inTurn(() => place.replace(this.current(), 'restart'));
+    await this.replacing.inTurn(async () => {
+      // One that was given up gets another chance.
+      place.isClosed = false;
+      await place.replace(this.current(), 'restart');
+    });
   }
 
   /** @param {number} id */

@@ -20,7 +20,7 @@ const supervisors = new Map();
 /** The supervisor, place and run of a watched worker. @param {number} watch */
 function find(watch) {
   for (const supervisor of supervisors.values()) {
-    for (const place of supervisor.places.values()) {
+    for (const place of supervisor.allPlaces()) {
       const run = place.runs().find((run) => run.watch === watch);
       if (run !== undefined) return { supervisor, place, run };
     }
