@@ -9,6 +9,11 @@ const { Store } = require('./store');
 
 /** @typedef {InstanceType<typeof import('./run').Run>} Run */
 
+/** @param {Run} run */
+function isFit(run) {
+  return run.state === 'ready';
+}
+
 class Coordination {
   /** @param {InstanceType<typeof import('./supervisor').Supervisor>} supervisor */
   constructor(supervisor) {
@@ -21,6 +26,8 @@ class Coordination {
     });
     /** @type {Run | undefined} */
     this.leader = undefined;
+    /** The leader, while it has been told to lead no more and has not answered. @type {Run | undefined} */
+    this.abdicating = undefined;
   }
 
   /** @param {unknown} place @param {Run} run */
@@ -33,21 +40,36 @@ class Coordination {
   left(place, run) {
     this.locks.left(run);
     this.store.left(run);
+    this.abdicated(run);
     this.elect();
   }
 
   /** The one that has been ready for the longest leads, until it does not serve any more. */
   elect() {
-    const isFit = (/** @type {Run} */ run) => run.state === 'ready';
-    if (this.leader !== undefined && isFit(this.leader)) return;
-    const before = this.leader;
-    const fit = this.supervisor.runs().filter(isFit);
-    this.leader = fit.sort((a, b) => (a.readyAt ?? 0) - (b.readyAt ?? 0) || a.place - b.place)[0];
-    if (this.leader === before) return;
-    // In this order: there are never two.
-    before?.send({ act: 'leader', isLeader: false });
-    this.leader?.send({ act: 'leader', isLeader: true });
-    this.supervisor.emit('leader', this.leader?.place);
+    const { leader } = this;
+    if (this.abdicating !== undefined || (leader !== undefined && isFit(leader))) return;
+    // It says when it has heard of it, or ends: before that there would be two for a moment.
+    if (leader?.exit === undefined && leader?.send({ act: 'leader', isLeader: false })) {
+      this.abdicating = leader;
+      return;
+    }
+    const [next] = this.supervisor
+      .runs()
+      .filter(isFit)
+      .sort((a, b) => (a.readyAt ?? 0) - (b.readyAt ?? 0) || a.place - b.place);
+    this.leader = next;
+    if (next === leader) return;
+    next?.send({ act: 'leader', isLeader: true });
+    this.supervisor.emit('leader', next?.place);
+  }
+
+  /** It leads no more. @param {Run} run */
+  abdicated(run) {
+    if (this.abdicating !== run) return;
+    this.abdicating = undefined;
+    this.leader = undefined;
+    this.elect();
+    if (this.leader === undefined) this.supervisor.emit('leader', undefined);
   }
 
   /** @param {unknown} place @param {Run} run @param {any} message */
@@ -56,6 +78,7 @@ class Coordination {
     if (act === 'lock')
       return this.locks.acquire(message.lock, { run, number, lease: message.lease, wait: message.wait });
     if (act === 'giveUpWaiting') return this.locks.cancel(message.lock, run, message.waiting);
+    if (act === 'deposed') return this.abdicated(run);
     let result;
     if (act === 'store') result = this.store.run(message.op, message.args, run);
     else if (act === 'renew') result = this.locks.renew(message.lock, message.token, message.lease);

@@ -106,7 +106,8 @@ class Runtime {
       case 'ask':
         return void this.answer(message);
       case 'leader':
-        return this.setLeader(message.isLeader);
+        this.setLeader(message.isLeader);
+        return void (message.isLeader || send(process, { act: 'deposed' }));
       case 'lost':
         return this.locks.get(`${message.lock}:${message.token}`)?.lose();
       default:
