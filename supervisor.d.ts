@@ -440,5 +440,8 @@ export function lock(
   options: { lease?: number; timeout?: number; wait: boolean; renew?: boolean },
 ): Promise<Lock | undefined>;
 
-/** Whether this worker is the one that leads: for what only one is to do. */
+/**
+ * Whether this worker is the one that leads: for what only one is to do. Never two do: another one is elected when the one
+ * before has heard that it leads no more, or has ended.
+ */
 export const leader: EventEmitter<{ elected: []; deposed: [] }> & { readonly isLeader: boolean };
