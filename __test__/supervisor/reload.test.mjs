@@ -45,7 +45,7 @@ test.each([
   ['busy keep-alive connections', { count: 8, keepAlive: true }],
   ['keep-alive connections that are idle now and then', { count: 30, keepAlive: true, pause: 60 }],
   ['a connection for each request', { count: 4, keepAlive: false }],
-])('reloads fail no request: %s', async (_, how) => {
+])('reloads fail no request: %s', { timeout: 60_000 }, async (_, how) => {
   const { sup, port } = await started();
   const finish = load(port, how);
   for (let turn = 0; turn < RELOADS; turn++) {
