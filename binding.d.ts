@@ -121,8 +121,8 @@ export declare class Engine {
   channelLendLane(id: number): number
   /** Ends the loan. */
   channelResumeLane(id: number, written: number): void
-  /** Wakes the other side, if it still sleeps. */
-  channelWake(id: number): void
+  /** Wakes the other side, if it still sleeps. Returns 0, or a negative errno if it has gone. */
+  channelWake(id: number): number
   /**
    * Writes one line, to which it adds the newline. `fd` goes with it unless negative; the caller keeps its own.
    * Returns 0 if it is written, 1 if it is queued, else a negative errno.

@@ -105,26 +105,31 @@ function isHalfReceived(child) {
 }
 
 describe.each(['json', 'advanced'])('%s', (serialization) => {
-  test('a child killed at any instant leaves whole messages, a disconnect and nothing open', async () => {
-    const round = async () => {
-      for (let index = 0; index < 15; index++) {
-        await withChild({ serialization }, async (child) => {
-          await ask(child, { command: 'echo', value: 'up' });
-          const numbers = [];
-          child.on('message', (message) => numbers.push(message.index));
-          child.on('error', () => {});
-          child.send({ command: 'burst', count: 2000, size: 5000 });
-          for (let at = 0; at < 100; at++) child.send({ index: at, filler: 'x'.repeat(10_000) });
-          await sleep(Math.random() * 20);
-          child.kill('SIGKILL');
-          await once(child, 'close');
-          expect(numbers).toEqual(numbers.map((number, at) => at));
-        });
-      }
-    };
-    await round();
-    await expectNoLeaks(round);
-  });
+  // Sixty processes: on a busy machine that is more than the usual time.
+  test(
+    'a child killed at any instant leaves whole messages, a disconnect and nothing open',
+    { timeout: 60_000 },
+    async () => {
+      const round = async () => {
+        for (let index = 0; index < 15; index++) {
+          await withChild({ serialization }, async (child) => {
+            await ask(child, { command: 'echo', value: 'up' });
+            const numbers = [];
+            child.on('message', (message) => numbers.push(message.index));
+            child.on('error', () => {});
+            child.send({ command: 'burst', count: 2000, size: 5000 });
+            for (let at = 0; at < 100; at++) child.send({ index: at, filler: 'x'.repeat(10_000) });
+            await sleep(Math.random() * 20);
+            child.kill('SIGKILL');
+            await once(child, 'close');
+            expect(numbers).toEqual(numbers.map((number, at) => at));
+          });
+        }
+      };
+      await round();
+      await expectNoLeaks(round);
+    },
+  );
 });
 
 test('a child that dies in the middle of a message: what came before is delivered', () =>

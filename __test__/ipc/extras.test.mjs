@@ -60,6 +60,37 @@ describe.each(cases)('by the %s, %s', (transport, serialization) => {
     expect(await request()).toBe('ERR_IPC_CHANNEL_CLOSED');
   });
 
+  test('what a request cannot be is refused, and what cannot be answered is an error', async () => {
+    expect(await child.request({ what: 'later' })).toBe('later');
+    const request = (message, options) =>
+      child.request(message, options).catch((error) => error.code ?? error.name);
+    for (const options of [null, 5, 'text', { timeout: '5' }, { signal: {} }, { signal: null }])
+      expect(await request('x', options)).toBe('ERR_INVALID_ARG_TYPE');
+    for (const options of [{ timeout: -1 }, { timeout: NaN }])
+      expect(await request('x', options)).toBe('ERR_OUT_OF_RANGE');
+    const never = request({ what: 'never' }, { timeout: Infinity });
+    const long = request({ what: 'never' }, { timeout: 2 ** 40 });
+    const cyclic = { what: 'echo' };
+    cyclic.value = cyclic;
+    const unsendable = [{ what: 'echo', value: serialization === 'json' ? 1n : () => {} }];
+    if (serialization === 'json') unsendable.push(cyclic);
+    for (const message of unsendable) expect(await request(message)).toMatch(/TypeError|Error/);
+    for (const value of [undefined, null, 0, '', 'text', { a: 1 }])
+      expect(await child.request({ what: 'throwValue', value }).catch((reason) => ({ reason }))).toEqual({
+        reason: value,
+      });
+    expect(await request({ what: 'unsendable' })).toMatch(/TypeError|Error/);
+    expect(await request({ what: 'strange' })).toBe('Error');
+    const many = await Promise.all(
+      Array.from({ length: 500 }, (_, value) => child.request({ what: 'echo', value })),
+    );
+    expect(many).toEqual(Array.from({ length: 500 }, (_, value) => value));
+    expect(await Promise.race([never, long, 'pending'])).toBe('pending');
+    child.kill('SIGKILL');
+    expect(await Promise.all([never, long])).toEqual(['ERR_IPC_CHANNEL_CLOSED', 'ERR_IPC_CHANNEL_CLOSED']);
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  });
+
   test('a callback with ack is called once the message has been dispatched', async () => {
     await new Promise((resolve, reject) => {
       child.send('x', undefined, { ack: true }, (error) => (error ? reject(error) : resolve()));
@@ -124,6 +155,67 @@ describe.each(cases)('by the %s, %s', (transport, serialization) => {
     for (let count = 0; count < 300; count++) child.send('x'.repeat(10_000), () => {});
     expect(await errorOf('x')).toBe('ERR_RCLUSTER_QUEUE_SIZE');
     child.kill('SIGCONT');
+  });
+
+  test('the limits are exact for what is sent, and never refuse what is within them', async () => {
+    expect(await child.request({ what: 'echo', value: 1 })).toBe(1);
+    const LIMIT = 100_000;
+    child.channel.setLimits({ messageSize: LIMIT });
+    const makers = [(size) => 'x'.repeat(size)];
+    if (serialization === 'advanced') makers.push((size) => Buffer.alloc(size));
+    for (const make of makers) {
+      const errors = [];
+      for (let size = LIMIT - 60; size <= LIMIT; size++)
+        errors.push(new Promise((resolve) => child.send(make(size), (error) => resolve(error?.code))));
+      const codes = await Promise.all(errors);
+      const accepted = codes.findIndex((code) => code !== undefined);
+      // What goes around it counts too: quotes and a newline, or a header.
+      expect(accepted).toBeGreaterThan(10);
+      expect(new Set(codes.slice(accepted))).toEqual(new Set(['ERR_RCLUSTER_MESSAGE_SIZE']));
+    }
+
+    child.channel.setLimits({});
+    const answer = (size, isBuffer) => child.request({ what: 'sized', size, isBuffer });
+    const kinds = serialization === 'advanced' ? [false, true] : [false];
+    for (const isBuffer of kinds) {
+      for (const size of [65_536, 131_072, 262_144, 1_048_576, 2_000_000]) {
+        // Some bytes for what goes around it.
+        child.channel.setLimits({ messageSize: size + 200 });
+        expect((await answer(size, isBuffer)).length).toBe(size);
+        expect((await answer(size - 1, isBuffer)).length).toBe(size - 1);
+      }
+    }
+    child.channel.setLimits({ messageSize: 1_000_000 });
+    const disconnected = once(child, 'disconnect');
+    const [[warning]] = await Promise.all([
+      once(process, 'warning'),
+      expect(answer(8_000_000, serialization === 'advanced')).rejects.toMatchObject({
+        code: 'ERR_IPC_CHANNEL_CLOSED',
+      }),
+      disconnected,
+    ]);
+    expect(warning.code).toBe('RCLUSTER_CHANNEL');
+  });
+
+  test('no more is queued than the limit and one message', async () => {
+    expect(await child.request({ what: 'echo', value: 1 })).toBe(1);
+    const LIMIT = 4 << 20;
+    const SIZE = 64 * 1024;
+    child.channel.setLimits({ queueSize: LIMIT });
+    child.kill('SIGSTOP');
+    const errors = [];
+    let accepted = 0;
+    for (; errors.length === 0 && accepted < 1000; accepted++) {
+      child.send('x'.repeat(SIZE), (error) => error && errors.push(error.code));
+      await new Promise(setImmediate);
+    }
+    expect(errors).toEqual(['ERR_RCLUSTER_QUEUE_SIZE']);
+    // Beside the queue there is room in the ring, or in the socket.
+    expect(accepted * SIZE).toBeGreaterThan(LIMIT);
+    expect(accepted * SIZE).toBeLessThan(LIMIT + (3 << 20));
+    child.kill('SIGCONT');
+    await once(child, 'drain');
+    expect(await child.request({ what: 'echo', value: 2 })).toBe(2);
   });
 
   test('a message that arrives and is above the limit closes the channel', async () => {

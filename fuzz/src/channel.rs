@@ -176,7 +176,7 @@ fn play(data: &[u8]) {
             },
             21 => drop(channel.sleep()),
             22 => {
-                channel.wake();
+                let _ = channel.wake();
                 let _ = channel.has_come();
             }
             _ => {

@@ -126,6 +126,11 @@ const deprecatedChannel = (() => {
   };
 })();
 
+// Node's have no names, which shows where a child is printed.
+for (const method of [send, sendAnyway, disconnect, disconnectNow]) {
+  defineProperty(method, 'name', /** @type {any} */ ({ __proto__: null, value: '', configurable: true }));
+}
+
 /**
  * Gives a child its message channel.
  * @param {any} child

@@ -12,6 +12,8 @@ const { arrayIncludes, stringStartsWith } = require('../untampered');
 const MAX_HANDLE_RETRANSMISSIONS = 3;
 
 const UV_EBADF = -os.constants.errno.EBADF;
+const UV_EPIPE = -os.constants.errno.EPIPE;
+const UV_ECONNRESET = -os.constants.errno.ECONNRESET;
 
 const INTERNAL_PREFIX = 'NODE_';
 
@@ -57,6 +59,11 @@ class HandleExchange {
     try {
       // A handle without a descriptor has never been bound, or is closed.
       errno = handle.fd >= 0 ? this.ipc.wire.write(message, handle.fd, callback) : UV_EBADF;
+      // The other side has gone, and is not known to: Node has written, and finds out later, without an event.
+      if (errno === UV_EPIPE || errno === UV_ECONNRESET) {
+        if (typeof callback === 'function') this.ipc.report(errno, options, callback);
+        errno = 0;
+      }
     } catch (error) {
       if (isMoved) handle.close();
       throw error;

@@ -72,8 +72,7 @@ class Lane {
     this.written = (this.written + count) | 0;
     // The order matters, as in `Lane::lower` of the engine: publish, then look whether the reader sleeps.
     Atomics.store(this.numbers, WRITTEN, this.written);
-    if (Atomics.load(this.numbers, READER_SLEEPS) !== 0) engine.channelWake(this.id);
-    return 0;
+    return Atomics.load(this.numbers, READER_SLEEPS) === 0 ? 0 : engine.channelWake(this.id);
   }
 
   /** Writes a message and a newline, if there is room; else NOT_TAKEN. @param {string} line */

@@ -54,12 +54,14 @@ function isPlainObject(value) {
   if ('toJSON' in value) return false;
   arrayPush(seen, value);
   let keys = 0;
+  let last = '';
   for (const key in value) {
     if (++count > MAX_VALUES || !isPlainValue(value[key])) return false;
     keys++;
+    last = key;
   }
-  // Fewer: it has holes. More: properties with names.
-  return !isList || (keys === value.length && (keys === 0 || value[keys - 1] !== undefined));
+  // Fewer: it has holes. More, or another one at the end: properties with names, which may be as many as the holes.
+  return !isList || (keys === value.length && (keys === 0 || last === `${keys - 1}`));
 }
 
 module.exports = { isPlain };

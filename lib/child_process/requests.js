@@ -4,13 +4,16 @@
 // Questions and answers over a channel whose two ends are both rcluster: `request`, `onRequest`, and word that a
 // message has been dispatched. They are messages as all others are, in order with them.
 
-const { codedError } = require('../errors');
+const { codedError, validateAbortSignal, validateNumber, validateObject } = require('../errors');
 
 const REQUEST = 'NODE_RCLUSTER_REQUEST';
 const REPLY = 'NODE_RCLUSTER_REPLY';
 const FAILURE = 'NODE_RCLUSTER_FAILURE';
 const ASK_RECEIPT = 'NODE_RCLUSTER_ASK_RECEIPT';
 const RECEIPT = 'NODE_RCLUSTER_RECEIPT';
+
+/** What a timer takes. */
+const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** How long the other end may take, from its start, to say that it is rcluster too, in milliseconds. */
 const GREETING_TIMEOUT = 10_000;
@@ -27,9 +30,13 @@ const LEAST_GREETING_TIMEOUT = 500;
 
 /** An error as it goes over the channel. @param {any} error */
 function packError(error) {
-  if (!(error instanceof Error)) return { value: error };
-  const { name, message, stack, code } = /** @type {any} */ (error);
-  return { name, message, stack, code };
+  try {
+    if (!(error instanceof Error)) return { value: error };
+    const { name, message, stack, code } = /** @type {any} */ (error);
+    return { name, message, stack, code };
+  } catch {
+    return { name: 'Error', message: 'What was thrown cannot be looked at' };
+  }
 }
 
 /** @param {any} packed */
@@ -74,9 +81,13 @@ class Requests {
    * @param {{ timeout?: number, signal?: AbortSignal }} [options]
    * @returns {Promise<any>}
    */
-  request(message, { timeout, signal } = {}) {
+  request(message, options = {}) {
     const { ipc } = this;
     return new Promise((resolve, reject) => {
+      validateObject(options, 'options');
+      const { timeout, signal } = options;
+      if (timeout !== undefined) validateNumber(timeout, 'options.timeout', 0);
+      if (signal !== undefined) validateAbortSignal(signal, 'options.signal');
       signal?.throwIfAborted();
       if (!ipc.child.connected) throw codedError('ERR_IPC_CHANNEL_CLOSED');
       const id = this.nextId++;
@@ -85,7 +96,7 @@ class Requests {
         reject(error);
       };
       const limit = ipc.peer.isKnown ? timeout : Math.min(timeout ?? Infinity, this.leftForGreeting());
-      let timer = limit === undefined ? undefined : setTimeout(expired, limit, this);
+      let timer = limit === undefined ? undefined : setTimeout(expired, Math.min(limit, LONGEST_TIMER), this);
       const startedAt = performance.now();
       /** @param {Requests} requests */
       function expired(requests) {
@@ -93,7 +104,7 @@ class Requests {
         else if (timeout === undefined) timer = undefined;
         else {
           const left = timeout - (performance.now() - startedAt);
-          if (left > 1) timer = setTimeout(expired, left, requests);
+          if (left > 1) timer = setTimeout(expired, Math.min(left, LONGEST_TIMER), requests);
           else fail(codedError('ERR_RCLUSTER_REQUEST_TIMEOUT', timeout));
         }
       }

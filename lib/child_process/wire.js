@@ -101,6 +101,8 @@ class Wire {
    * @returns {number} 0, or a negative errno
    */
   write(message, fd, callback) {
+    // Node takes anything for it, and calls what can be called.
+    if (typeof callback !== 'function') callback = undefined;
     const isQueueing = this.callbacks.length > 0;
     const writer = isQueueing || this.lane === undefined ? (this.outbox ??= new Outbox(this)) : this.lane;
     const status = this.codec.write(this.id, message, fd, writer);

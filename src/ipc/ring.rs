@@ -152,6 +152,11 @@ impl Producer {
         self.lane.lower(READER_SLEEPS)
     }
 
+    /// The reader could not be woken, nor will it be: whoever sends next is to hear of that too.
+    pub fn sleeps_on(&self) {
+        self.lane.raise(READER_SLEEPS);
+    }
+
     /// Asks the reader to wake this side once there is room; false if there is some already.
     pub fn wait_for_room(&self) -> Result<bool, Corrupt> {
         self.lane.raise(WRITER_WAITS);

@@ -85,12 +85,9 @@ impl Engine {
         });
     }
 
-    /// Wakes the other side, if it still sleeps.
+    /// Wakes the other side, if it still sleeps. Returns 0, or a negative errno if it has gone.
     #[napi]
-    pub fn channel_wake(&self, id: u32) {
-        self.with_channel(id, |channel| {
-            channel.wake();
-            Ok(0)
-        });
+    pub fn channel_wake(&self, id: u32) -> i32 {
+        self.with_channel(id, |channel| channel.wake().map(|()| 0))
     }
 }

@@ -108,7 +108,7 @@ impl Channel {
                     break;
                 }
             } else {
-                self.wake();
+                self.wake()?;
             }
         }
         Ok(count)
@@ -143,11 +143,10 @@ impl Channel {
         Ok(Written::Later)
     }
 
-    /// Wakes the other side if it sleeps.
-    pub fn wake(&self) {
-        if self.ring.as_ref().is_some_and(|ring| ring.producer.must_wake()) {
-            ring_bell(&self.socket);
-        }
+    /// Wakes the other side if it sleeps. One that has gone in its sleep cannot be woken, and what was just sent is lost.
+    pub fn wake(&self) -> Result<(), Errno> {
+        let Some(ring) = self.ring.as_ref().filter(|ring| ring.producer.must_wake()) else { return Ok(()) };
+        send(&self.socket, BELL, None).map(drop).inspect_err(|_| ring.producer.sleeps_on())
     }
 
     /// Writes what is queued, as far as it is taken; `waits_for_socket` tells by whom not.

@@ -206,6 +206,20 @@ fn large_messages_and_descriptors_go_through_the_ring_in_order() {
 }
 
 #[test]
+fn a_peer_that_went_in_its_sleep_is_an_error_for_each_message() {
+    let (mut a, mut b) = pair(Framing::Lines);
+    by_ring(&mut a, &mut b);
+    assert_eq!(b.receive(), Ok(false));
+    assert_eq!(b.sleep(), Ok(true));
+    drop(b);
+    for _ in 0..2 {
+        assert_eq!(a.write(Cow::Borrowed(b"1\n"), None), Err(Errno::EPIPE));
+        assert_eq!(a.write_parts(&[b"1", b"2"]), Err(Errno::EPIPE));
+        assert_eq!(a.wake(), Err(Errno::EPIPE));
+    }
+}
+
+#[test]
 fn what_was_sent_before_the_end_is_still_in_the_ring() {
     let (mut a, mut b) = pair(Framing::Lines);
     by_ring(&mut a, &mut b);
