@@ -26,17 +26,21 @@ function sharedPages() {
   return readFileSync('/proc/self/maps', 'latin1').split('memfd:rcluster').length;
 }
 
-test.each([false, true])('workers leave nothing behind, however they end (stock: %s)', async (stock) => {
-  await live('disconnect', stock);
-  const pages = sharedPages();
-  await expectNoLeaks(async () => {
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const ending of ['disconnect', 'kill', 'exit']) await live(ending, stock);
-    }
-  });
-  expect(cluster.workers).toEqual({});
-  await waitFor(() => sharedPages() <= pages);
-}, 60_000);
+test.each([false, true])(
+  'workers leave nothing behind, however they end (stock: %s)',
+  async (stock) => {
+    await live('disconnect', stock);
+    const pages = sharedPages();
+    await expectNoLeaks(async () => {
+      for (let round = 0; round < ROUNDS; round++) {
+        for (const ending of ['disconnect', 'kill', 'exit']) await live(ending, stock);
+      }
+    });
+    expect(cluster.workers).toEqual({});
+    await waitFor(() => sharedPages() <= pages);
+  },
+  60_000,
+);
 
 test('a worker that cannot be started leaves nothing behind', async () => {
   await live('disconnect', false);
