@@ -189,7 +189,7 @@ describe.each(cases)('by the %s, %s', (transport, serialization) => {
     const disconnected = once(child, 'disconnect');
     const [[warning]] = await Promise.all([
       once(process, 'warning'),
-      expect(answer(8_000_000, serialization === 'advanced')).rejects.toMatchObject({
+      expect(answer(1_000_100, serialization === 'advanced')).rejects.toMatchObject({
         code: 'ERR_IPC_CHANNEL_CLOSED',
       }),
       disconnected,

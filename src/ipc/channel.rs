@@ -120,6 +120,7 @@ impl Channel {
     /// Refuses messages of more than `limit` bytes from now on, in both directions.
     pub fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
+        self.decoder.set_limit(limit);
     }
 
     /// Whether what is queued waits for the socket, not for room in the ring.

@@ -44,6 +44,10 @@ pub struct Decoder {
     usual: usize,
     /// Memory for what comes after a large message.
     spare: Vec<u8>,
+    /// How long a message may be, with its newline or length.
+    limit: usize,
+    /// Whether one is longer: it is not given out, nor is what comes after it.
+    is_over: bool,
 }
 
 impl Decoder {
@@ -57,6 +61,8 @@ impl Decoder {
             parcel: None,
             usual: 0,
             spare: Vec::new(),
+            limit: usize::MAX,
+            is_over: false,
         }
     }
 
@@ -78,19 +84,64 @@ impl Decoder {
         outcome
     }
 
+    /// From now on a message may have so many bytes, with its newline or length.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Whether a message has come, or begun to, that is longer than the limit.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
     /// Looks for the ends of messages in what begins at `start`.
     fn scan(&mut self, start: usize) {
+        if self.is_over {
+            return;
+        }
         match self.framing {
-            Framing::Lines => self.scan_lines(start),
-            Framing::Lengths => {
-                while let Some(end) = self.frame_end() {
-                    self.whole = end;
+            Framing::Lines => {
+                let unfinished = self.whole;
+                self.scan_lines(start);
+                if self.limit < usize::MAX {
+                    self.measure_lines(unfinished);
                 }
-                if let Some((header, _)) = self.buffer[self.whole..].split_first_chunk::<HEADER>() {
-                    self.expect(HEADER + u32::from_be_bytes(*header) as usize);
+            }
+            Framing::Lengths => {
+                while let Some((header, rest)) = self.buffer[self.whole..].split_first_chunk::<HEADER>() {
+                    let length = u32::from_be_bytes(*header) as usize;
+                    if HEADER + length > self.limit {
+                        self.is_over = true;
+                        return;
+                    }
+                    if rest.len() < length {
+                        self.expect(HEADER + length);
+                        return;
+                    }
+                    self.whole += HEADER + length;
                 }
             }
         }
+    }
+
+    /// Holds back the first line from `start` on that is longer than the limit, and a parcel.
+    fn measure_lines(&mut self, start: usize) {
+        let mut end = start;
+        let lines = self.buffer[start..self.whole].split_inclusive(|&byte| byte == b'\n');
+        for line in lines {
+            if line.len() > self.limit {
+                self.is_over = true;
+                break;
+            }
+            end += line.len();
+        }
+        self.whole = end;
+        let rest = match (self.parcel, self.parcel_end()) {
+            (Some(parcel), Some(end)) => end - parcel - PARCEL_HEADER,
+            (Some(_), None) => 0,
+            (None, _) => self.partial_len(),
+        };
+        self.is_over |= rest > self.limit;
     }
 
     fn scan_lines(&mut self, start: usize) {
@@ -172,7 +223,9 @@ impl Decoder {
 
     /// Whether a parcel is next, and whole.
     pub fn has_parcel(&self) -> bool {
-        self.parcel == Some(0) && self.parcel_end().is_some_and(|end| end <= self.buffer.len())
+        !self.is_over
+            && self.parcel == Some(0)
+            && self.parcel_end().is_some_and(|end| end <= self.buffer.len())
     }
 
     /// Gives that parcel away, without a copy of it.
@@ -182,13 +235,6 @@ impl Decoder {
         self.parcel = None;
         self.scan(0);
         Some(parcel)
-    }
-
-    /// Where the first frame after `whole` ends, if all of it is here.
-    fn frame_end(&self) -> Option<usize> {
-        let (header, rest) = self.buffer[self.whole..].split_first_chunk::<HEADER>()?;
-        let length = u32::from_be_bytes(*header) as usize;
-        (rest.len() >= length).then(|| self.whole + HEADER + length)
     }
 
     /// The whole messages that have arrived, with their newlines or lengths.
@@ -299,6 +345,34 @@ mod tests {
             let bytes: Vec<&[u8]> = stream.chunks(1).collect();
             assert_eq!(decoded(framing, &bytes, by_consume), (stream.clone(), false));
         }
+    }
+
+    #[test]
+    fn what_is_longer_than_the_limit_is_not_given_out_however_it_arrives() {
+        let cases = [
+            (Framing::Lines, b"123\n12345\n1\n".to_vec(), 6, 4),
+            (Framing::Lengths, [frame(b"123"), frame(b"12345"), frame(b"1")].concat(), 9, 7),
+        ];
+        for (framing, stream, length, before) in cases {
+            for limit in [length, length - 1] {
+                for cut in 0..=stream.len() {
+                    let mut decoder = Decoder::new(framing);
+                    decoder.set_limit(limit);
+                    decoder.push(&stream[..cut]);
+                    decoder.push(&stream[cut..]);
+                    let expected = if limit == length { stream.len() } else { before };
+                    assert_eq!((decoder.whole().len(), decoder.is_over()), (expected, limit < length));
+                    decoder.consume();
+                    assert!(!decoder.is_ready());
+                }
+            }
+        }
+        let mut decoder = Decoder::with_parcels(Framing::Lines);
+        decoder.set_limit(3);
+        decoder.push(b"1\n\x01\0\0\0\x04\0\0\0abcd");
+        assert_eq!((decoder.whole(), decoder.is_over()), (&b"1\n"[..], true));
+        decoder.consume();
+        assert_eq!(decoder.take_parcel(), None);
     }
 
     #[test]

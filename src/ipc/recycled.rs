@@ -2,7 +2,7 @@
 //! many times what the bytes take to copy.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// From which size on memory is kept.
 pub const SMALLEST: usize = 64 * 1024;
@@ -24,51 +24,66 @@ struct Kept {
     is_used: bool,
 }
 
-static KEPT: Mutex<Kept> = Mutex::new(Kept { memory: VecDeque::new(), bytes: 0, is_used: false });
+static KEPT: Mutex<Kept> = Mutex::new(Kept::new());
 
 /// Empty memory of at least this capacity.
 pub fn take(capacity: usize) -> Vec<u8> {
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    kept.is_used = true;
-    // The last to come back is the likeliest to be in the processor's cache.
-    let fits = |memory: &Vec<u8>| (capacity..=2 * capacity + STEP).contains(&memory.capacity());
-    if let Some(at) = kept.memory.iter().rposition(fits) {
-        let memory = kept.memory.remove(at).unwrap_or_default();
-        kept.bytes -= memory.capacity();
-        return memory;
-    }
-    drop(kept);
-    Vec::with_capacity(capacity.next_multiple_of(STEP))
+    let kept = lock().take(capacity);
+    kept.unwrap_or_else(|| Vec::with_capacity(capacity.next_multiple_of(STEP)))
 }
 
 /// Keeps memory for the next `take`, or frees it.
-pub fn give(mut memory: Vec<u8>) {
-    if !(SMALLEST..=LARGEST).contains(&memory.capacity()) {
-        return;
-    }
-    memory.clear();
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    kept.bytes += memory.capacity();
-    kept.memory.push_back(memory);
-    // What nobody asked for longest is of a size that is not asked for any more.
-    while kept.bytes > MOST
-        && let Some(oldest) = kept.memory.pop_front()
-    {
-        kept.bytes -= oldest.capacity();
+pub fn give(memory: Vec<u8>) {
+    if (SMALLEST..=LARGEST).contains(&memory.capacity()) {
+        lock().give(memory);
     }
 }
 
 /// Frees all, unless some was asked for since the last call; whether nothing is left.
 pub fn release() -> bool {
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    if std::mem::take(&mut kept.is_used) {
-        return false;
+    let freed = lock().release();
+    // Given back to the kernel with the lock released.
+    freed.is_some()
+}
+
+fn lock() -> MutexGuard<'static, Kept> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Kept {
+    const fn new() -> Self {
+        Self { memory: VecDeque::new(), bytes: 0, is_used: false }
     }
-    kept.bytes = 0;
-    let freed = std::mem::take(&mut kept.memory);
-    drop(kept);
-    drop(freed);
-    true
+
+    fn take(&mut self, capacity: usize) -> Option<Vec<u8>> {
+        self.is_used = true;
+        // The last to come back is the likeliest to be in the processor's cache.
+        let fits = |memory: &Vec<u8>| (capacity..=2 * capacity + STEP).contains(&memory.capacity());
+        let at = self.memory.iter().rposition(fits)?;
+        let memory = self.memory.remove(at)?;
+        self.bytes -= memory.capacity();
+        Some(memory)
+    }
+
+    fn give(&mut self, mut memory: Vec<u8>) {
+        memory.clear();
+        self.bytes += memory.capacity();
+        self.memory.push_back(memory);
+        // What nobody asked for longest is of a size that is not asked for any more.
+        while self.bytes > MOST
+            && let Some(oldest) = self.memory.pop_front()
+        {
+            self.bytes -= oldest.capacity();
+        }
+    }
+
+    fn release(&mut self) -> Option<VecDeque<Vec<u8>>> {
+        if std::mem::take(&mut self.is_used) {
+            return None;
+        }
+        self.bytes = 0;
+        Some(std::mem::take(&mut self.memory))
+    }
 }
 
 #[cfg(test)]
@@ -77,14 +92,17 @@ mod tests {
 
     #[test]
     fn memory_comes_back_and_goes_when_nobody_asks() {
-        let memory = take(3_000_000);
+        // One of its own: other tests use the one of the process.
+        let mut kept = Kept::new();
+        assert_eq!(kept.take(3_000_000), None);
+        let memory = Vec::with_capacity(3_000_000);
         let (start, capacity) = (memory.as_ptr(), memory.capacity());
-        assert!(capacity >= 3_000_000);
-        give(memory);
-        let again = take(2_950_000);
+        kept.give(memory);
+        let again = kept.take(2_950_000).unwrap();
         assert_eq!((again.as_ptr(), again.capacity(), again.len()), (start, capacity, 0));
-        give(again);
-        while !release() {}
-        assert_eq!(KEPT.lock().unwrap().bytes, 0);
+        kept.give(again);
+        assert_eq!(kept.release(), None);
+        assert_eq!(kept.release().map(|memory| memory.len()), Some(1));
+        assert_eq!(kept.bytes, 0);
     }
 }

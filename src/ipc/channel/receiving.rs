@@ -43,7 +43,7 @@ impl Channel {
                         if room == 0 {
                             self.decoder.push(&buffer[..count]);
                         }
-                        if self.decoder.partial_len() > self.limit {
+                        if self.decoder.is_over() {
                             return Some(Err(Errno::EMSGSIZE));
                         }
                     }
@@ -64,6 +64,10 @@ impl Channel {
         let Some(ring) = self.ring.as_mut().filter(|_| self.ring_receives) else { return Ok(false) };
         let mut taken = 0;
         while taken < ring::SIZE && !self.decoder.is_ready() {
+            // What came before it has been given out.
+            if self.decoder.is_over() {
+                return Err(Errno::EMSGSIZE);
+            }
             let count = self.decoder.fill(|buffer| ring.consumer.pop(RING_BATCH, buffer))?;
             if count == 0 {
                 // The rest of a large message is being copied by the other side, as a rule.
@@ -73,9 +77,6 @@ impl Channel {
                     continue;
                 }
                 break;
-            }
-            if self.decoder.partial_len() > self.limit {
-                return Err(Errno::EMSGSIZE);
             }
             taken += count;
             if ring.consumer.must_wake() {
