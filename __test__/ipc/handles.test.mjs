@@ -10,9 +10,12 @@ import { describe, expect, test } from 'vitest';
 
 import { ask, collect, nextMessage, withChild } from '../helpers/ipc.mjs';
 import { expectNoLeaks } from '../helpers/leaks.mjs';
-import { fixture } from '../helpers/run_script.mjs';
+import { fixture, runScript } from '../helpers/run_script.mjs';
 import { waitFor } from '../helpers/wait.mjs';
 import { both, ours } from '../parity/both.mjs';
+
+/** Of handles that cross. */
+const ROUNDS = 1000 * Number(process.env.RCLUSTER_TEST_ROUNDS ?? 1);
 
 async function listening(server, ...where) {
   server.listen(...(where.length > 0 ? where : [0, '127.0.0.1']));
@@ -262,3 +265,16 @@ test('a handle that is refused is sent again, three times, then given up with a 
   await once(child, 'exit');
   server.close();
 });
+
+test(
+  'a handle that arrives takes no wake-up from messages that wait for room',
+  { timeout: 30_000 + ROUNDS * 20 },
+  async () => {
+    const result = await runScript(fixture('ipc_crossing_handles.cjs'), {
+      args: [String(ROUNDS), String(Date.now() % 1e6)],
+      env: { RCLUSTER_IPC: '' },
+      timeout: 20_000 + ROUNDS * 20,
+    });
+    expect(result).toMatchObject({ code: 0, stdout: 'ring\n', stderr: '' });
+  },
+);

@@ -136,7 +136,8 @@ impl Channels {
         }
     }
 
-    /// Delivers what is in the ring, in so many rounds at most. `may_linger` where the loop comes by before it waits.
+    /// Delivers what is in the ring, in so many rounds at most; for `serve_ring`, and for a channel that ends: a bell
+    /// that is taken meanwhile is not answered. `may_linger` where the loop comes by before it waits.
     fn take_from_ring(&self, state: &State, id: u32, rounds: usize, may_linger: bool) {
         for round in 0..rounds {
             let Some(open) = self.get(id).filter(|open| !open.is_paused.get()) else { return };

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sched::sched_yield;
 
-use super::{Channels, Open, ROUNDS_PER_TURN, State};
+use super::{Channels, Open, State};
 use crate::sys::linger::{Linger, PROCESSORS};
 use crate::sys::uv::Prepare;
 
@@ -95,7 +95,8 @@ impl Channels {
             prepare.stop();
         }
         for id in self.lingering.ids.take() {
-            self.take_from_ring(state, id, ROUNDS_PER_TURN, false);
+            // A bell is taken here too, with the descriptor of a message that has come: what is queued goes on.
+            self.serve_ring(state, id, false);
         }
     }
 
