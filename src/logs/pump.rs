@@ -372,7 +372,7 @@ mod tests {
     use super::*;
     use crate::logs::Format;
 
-    const LIMIT: Duration = Duration::from_secs(5);
+    const LIMIT: Duration = Duration::from_secs(30);
 
     /// A pump whose stdout is a file in a directory of its own.
     fn pump(test: &str) -> (Pump, String) {
