@@ -54,3 +54,11 @@ test('niceIncrement', async () => {
   const pool = poolOf(both[1][1], { minThreads: 1, maxThreads: 1, niceIncrement: 5 });
   expect(await pool.run('require("os").getPriority(0)', { name: 'evaluate' })).toBe(os.getPriority(0) + 5);
 });
+
+test.each(['thread', 'process'])(
+  'niceIncrement beyond the lowest priority is the lowest, in a %s',
+  async (runtime) => {
+    const pool = poolOf(both[1][1], { minThreads: 1, maxThreads: 1, niceIncrement: 100, runtime });
+    expect(await pool.run('require("os").getPriority(0)', { name: 'evaluate' })).toBe(19);
+  },
+);

@@ -19,7 +19,10 @@ async function start({ filename, name, workerData, niceIncrement }) {
   state.workerData = workerData;
   process.on('message', run);
   process.on('disconnect', () => process.exit());
-  if (niceIncrement > 0) os.setPriority(0, os.getPriority(0) + niceIncrement);
+  if (niceIncrement > 0) {
+    // As nice(2): beyond the lowest it is the lowest.
+    os.setPriority(0, Math.min(os.getPriority(0) + niceIncrement, os.constants.priority.PRIORITY_LOW));
+  }
   try {
     if (filename != null) await loadHandler(filename, name);
   } catch (error) {

@@ -71,7 +71,8 @@ start();
 async function start() {
   if (niceIncrement > 0) {
     const os = require('node:os');
-    os.setPriority(0, os.getPriority(0) + niceIncrement);
+    // As nice(2): beyond the lowest it is the lowest.
+    os.setPriority(0, Math.min(os.getPriority(0) + niceIncrement, os.constants.priority.PRIORITY_LOW));
   }
   try {
     if (filename != null) handlers[0] = (await loadHandler(filename, name)) ?? undefined;
