@@ -10,7 +10,7 @@ import { waitFor } from '../helpers/wait.mjs';
 
 const registered = ['--require', fixture('../../register.js')];
 
-const ROUNDS = 8 * Number(process.env.RCLUSTER_TORTURE ?? 1);
+const ROUNDS = 3 * Number(process.env.RCLUSTER_TORTURE ?? 1);
 const timeout = 60_000 + ROUNDS * 500;
 
 test.each([
