@@ -35,4 +35,12 @@ function noHandler(filename) {
   return new Error(`No handler function exported from ${filename}`);
 }
 
-module.exports = { loadHandler, noHandler };
+/** Makes this thread or process a nicer one. @param {number} increment */
+function lowerPriority(increment) {
+  if (increment <= 0) return;
+  const os = require('node:os');
+  // As nice(2): beyond the lowest it is the lowest.
+  os.setPriority(0, Math.min(os.getPriority(0) + increment, os.constants.priority.PRIORITY_LOW));
+}
+
+module.exports = { loadHandler, lowerPriority, noHandler };

@@ -3,10 +3,8 @@
 
 // Runs in a process of a pool with `runtime: 'process'`: tasks come and results go as messages.
 
-const os = require('node:os');
-
 const state = require('../state');
-const { loadHandler, noHandler } = require('./handler');
+const { loadHandler, lowerPriority, noHandler } = require('./handler');
 
 /** @type {Map<string, Promise<Function>>} */
 const handlers = new Map();
@@ -19,10 +17,7 @@ async function start({ filename, name, workerData, niceIncrement }) {
   state.workerData = workerData;
   process.on('message', run);
   process.on('disconnect', () => process.exit());
-  if (niceIncrement > 0) {
-    // As nice(2): beyond the lowest it is the lowest.
-    os.setPriority(0, Math.min(os.getPriority(0) + niceIncrement, os.constants.priority.PRIORITY_LOW));
-  }
+  lowerPriority(niceIncrement);
   try {
     if (filename != null) await loadHandler(filename, name);
   } catch (error) {

@@ -34,7 +34,7 @@ const {
   TEXT,
   WORN,
 } = require('../protocol');
-const { loadHandler, noHandler } = require('./handler');
+const { loadHandler, lowerPriority, noHandler } = require('./handler');
 const { handBack } = require('./results');
 
 /** For how long tasks run before timers and sockets get their turn. */
@@ -69,11 +69,7 @@ let arrivals;
 start();
 
 async function start() {
-  if (niceIncrement > 0) {
-    const os = require('node:os');
-    // As nice(2): beyond the lowest it is the lowest.
-    os.setPriority(0, Math.min(os.getPriority(0) + niceIncrement, os.constants.priority.PRIORITY_LOW));
-  }
+  lowerPriority(niceIncrement);
   try {
     if (filename != null) handlers[0] = (await loadHandler(filename, name)) ?? undefined;
   } catch (error) {
