@@ -116,13 +116,13 @@ describe('plain HTTP', () => {
     },
   );
 
-  test('answers that take a second, and answers in pieces', { timeout: 60_000 }, async () => {
+  test('answers that take a while, and answers in pieces', { timeout: 60_000 }, async () => {
     const { sup, port } = await serving('http');
     const agents = Array.from({ length: 8 }, () => keepAlive(http));
     await reloadUnder({ sup }, 8, async (client) => {
-      const { text } = await ask({ port, agent: agents[client], path: '/pieces?ms=600' });
+      const { text } = await ask({ port, agent: agents[client], path: '/pieces?ms=400' });
       if (!/^(\d+\n)\1{9}$/.test(text)) throw new Error('pieces are missing');
-      await ask({ port, agent: agents[client], path: '/?ms=1000' });
+      await ask({ port, agent: agents[client], path: '/?ms=600' });
     });
     for (const agent of agents) agent.destroy();
   });
@@ -293,6 +293,35 @@ describe('HTTP/2', () => {
     await reload;
     expect(await busy.ask('/')).toBe(`${pids(sup)[0]}`);
     for (const session of [busy, idle]) session.close();
+  });
+
+  test.each([
+    ['over TLS', 'http2', true],
+    ['in clear text', 'http2, clear', false],
+  ])('a request that crosses the GOAWAY to an idle session is known to be unseen, %s', async (_, kind, isSecure) => {
+    const { sup, port } = await serving(kind, { instances: 1 });
+    const session = new Session(port, isSecure);
+    const [before] = pids(sup);
+    await session.ask('/');
+    const first = session.session;
+    // The client has not read that the server drains.
+    const socket = session.session.socket._handle;
+    socket.readStop();
+    const isReady = once(sup, 'worker:ready');
+    const reload = sup.reload();
+    await isReady;
+    await sleep(150);
+    expect(session.goaways).toEqual([]);
+    const answer = session.ask('/');
+    await sleep(50);
+    socket.readStart();
+    // By a second try, which only what is refused gets.
+    expect(await answer).not.toBe(`${before}`);
+    expect(session.session === first).toBe(false);
+    expect(session.goaways.map(({ code }) => code)).toContain(NGHTTP2_NO_ERROR);
+    const { duration } = await reload;
+    expect(duration).toBeLessThan(2000);
+    session.close();
   });
 
   test('a client that does not answer holds nobody up', async () => {

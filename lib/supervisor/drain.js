@@ -113,7 +113,7 @@ class Draining {
     onFinish = () => this.plan();
     for (const response of responses) this.announce(response);
     for (const server of servers) stopListening(server);
-    this.endSessions = http2Sessions.endAll(this.idleGrace);
+    this.endSessions = http2Sessions.endAll();
     this.timer = setInterval(() => this.sweep(), INTERVAL);
     this.sweep();
   }
