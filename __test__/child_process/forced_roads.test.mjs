@@ -17,7 +17,11 @@ const suites = [
   '__test__/parity/sync.test.mjs',
 ];
 
-test.each(['vfork', 'fork', 'no-pidfd', 'fork,no-pidfd'])(
+// Two of them take every fall-back; RCLUSTER_TEST_ROUNDS has each by itself, too.
+const roads = ['vfork', 'fork,no-pidfd'];
+if (process.env.RCLUSTER_TEST_ROUNDS) roads.push('fork', 'no-pidfd');
+
+test.each(roads)(
   'RCLUSTER_FORCE=%s',
   async (forced) => {
     const { code, stdout } = await runScript(`${root}node_modules/vitest/vitest.mjs`, {

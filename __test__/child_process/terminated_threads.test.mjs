@@ -12,14 +12,14 @@ import { ours } from '../parity/both.mjs';
 const ROUNDS = Number(process.env.RCLUSTER_TEST_ROUNDS ?? 1);
 
 /** Runs threads of this kind and ends each after a while, by `end`. */
-async function runThreads(kind, end) {
-  for (let round = 0; round < 8 * ROUNDS; round++) {
+async function runThreads(kind, end, rounds) {
+  for (let round = 0; round < rounds; round++) {
     const threads = Array.from(
       { length: 2 },
       () => new Worker(fixture('holding_thread.cjs'), { workerData: { kind } }),
     );
     await Promise.all(threads.map((thread) => once(thread, 'message')));
-    await new Promise((resolve) => setTimeout(resolve, (round * 11) % 50));
+    await new Promise((resolve) => setTimeout(resolve, (round * 13) % 50));
     await Promise.all(threads.map((thread) => end(thread)));
   }
 }
@@ -50,9 +50,9 @@ test.each([
   'threads with %s, ended by %s',
   async (kind, how) => {
     // Once for what stays.
-    await runThreads(kind, ends[how]);
+    await runThreads(kind, ends[how], 2);
     const bystander = ours.spawn('sh', ['-c', 'read line; exit 6'], { stdio: ['pipe', 'ignore', 'inherit'] });
-    await expectNoLeaks(() => runThreads(kind, ends[how]), { timeout: 10_000 });
+    await expectNoLeaks(() => runThreads(kind, ends[how], 6 * ROUNDS), { timeout: 10_000 });
     bystander.stdin.end('\n');
     expect(await once(bystander, 'close')).toEqual([6, null]);
   },

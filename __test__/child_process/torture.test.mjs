@@ -4,13 +4,13 @@ import { expect, test } from 'vitest';
 
 import { fixture, runScript } from '../helpers/run_script.mjs';
 
-const COUNT = Number(process.env.RCLUSTER_TORTURE ?? 1200);
+const COUNT = Number(process.env.RCLUSTER_TORTURE ?? 600);
 const timeout = 30_000 + COUNT * 20;
 
 test.each(['', 'vfork', 'fork', 'no-pidfd'])(
   'random spawns, failures and kills leave nothing behind (forced: %j)',
   async (forced) => {
-    const count = forced === '' ? COUNT : Math.min(COUNT, 600);
+    const count = forced === '' ? COUNT : Math.min(COUNT, 300);
     const { code, stdout, stderr } = await runScript(fixture('spawn_torture.cjs'), {
       args: [String(count), '7'],
       execArgv: ['--expose-gc'],

@@ -43,12 +43,12 @@ test.each([
 test('an idle supervisor with two workers takes less than 0.2 % of a processor', async () => {
   const app = await startApp(['-w', '2']);
   // What a start leaves to do takes some seconds: V8 collects, threads of libuv begin.
-  const shares = [];
-  for (let turn = 0; turn < 3; turn++) {
+  let share = 1;
+  for (let turn = 0; turn < 4 && share >= 0.002; turn++) {
     await sleep(1000);
     const before = processorTime(app.command.pid);
     await sleep(2000);
-    shares.push((processorTime(app.command.pid) - before) / 2000);
+    share = (processorTime(app.command.pid) - before) / 2000;
   }
-  expect(Math.min(...shares)).toBeLessThan(0.002);
+  expect(share).toBeLessThan(0.002);
 }, 30_000);

@@ -7,7 +7,7 @@ import { call, cluster, endAll, listenAll, startWorkers, takerOf } from '../help
 import { expectNoLeaks } from '../helpers/leaks.mjs';
 import { waitFor } from '../helpers/wait.mjs';
 
-const ROUNDS = Number(process.env.RCLUSTER_TEST_ROUNDS ?? 5);
+const ROUNDS = Number(process.env.RCLUSTER_TEST_ROUNDS ?? 3);
 
 /** One life of a cluster, ended in one of several ways. */
 async function live(ending, stock) {

@@ -105,13 +105,13 @@ function isHalfReceived(child) {
 }
 
 describe.each(['json', 'advanced'])('%s', (serialization) => {
-  // Sixty processes: on a busy machine that is more than the usual time.
+  // Thirty-two processes: on a busy machine that is more than the usual time.
   test(
     'a child killed at any instant leaves whole messages, a disconnect and nothing open',
     { timeout: 60_000 },
     async () => {
       const round = async () => {
-        for (let index = 0; index < 15; index++) {
+        for (let index = 0; index < 8; index++) {
           await withChild({ serialization }, async (child) => {
             await ask(child, { command: 'echo', value: 'up' });
             const numbers = [];
