@@ -298,31 +298,34 @@ describe('HTTP/2', () => {
   test.each([
     ['over TLS', 'http2', true],
     ['in clear text', 'http2, clear', false],
-  ])('a request that crosses the GOAWAY to an idle session is known to be unseen, %s', async (_, kind, isSecure) => {
-    const { sup, port } = await serving(kind, { instances: 1 });
-    const session = new Session(port, isSecure);
-    const [before] = pids(sup);
-    await session.ask('/');
-    const first = session.session;
-    // The client has not read that the server drains.
-    const socket = session.session.socket._handle;
-    socket.readStop();
-    const isReady = once(sup, 'worker:ready');
-    const reload = sup.reload();
-    await isReady;
-    await sleep(150);
-    expect(session.goaways).toEqual([]);
-    const answer = session.ask('/');
-    await sleep(50);
-    socket.readStart();
-    // By a second try, which only what is refused gets.
-    expect(await answer).not.toBe(`${before}`);
-    expect(session.session === first).toBe(false);
-    expect(session.goaways.map(({ code }) => code)).toContain(NGHTTP2_NO_ERROR);
-    const { duration } = await reload;
-    expect(duration).toBeLessThan(2000);
-    session.close();
-  });
+  ])(
+    'a request that crosses the GOAWAY to an idle session is known to be unseen, %s',
+    async (_, kind, isSecure) => {
+      const { sup, port } = await serving(kind, { instances: 1 });
+      const session = new Session(port, isSecure);
+      const [before] = pids(sup);
+      await session.ask('/');
+      const first = session.session;
+      // The client has not read that the server drains.
+      const socket = session.session.socket._handle;
+      socket.readStop();
+      const isReady = once(sup, 'worker:ready');
+      const reload = sup.reload();
+      await isReady;
+      await sleep(150);
+      expect(session.goaways).toEqual([]);
+      const answer = session.ask('/');
+      await sleep(50);
+      socket.readStart();
+      // By a second try, which only what is refused gets.
+      expect(await answer).not.toBe(`${before}`);
+      expect(session.session === first).toBe(false);
+      expect(session.goaways.map(({ code }) => code)).toContain(NGHTTP2_NO_ERROR);
+      const { duration } = await reload;
+      expect(duration).toBeLessThan(2000);
+      session.close();
+    },
+  );
 
   test('a client that does not answer holds nobody up', async () => {
     const { sup, port } = await serving('http2', { instances: 1, stopTimeout: 3000 });
