@@ -3,9 +3,9 @@
 
 // `rcluster/child_process`: Node's `child_process` over our engine, or Node's own where that does not run.
 
-const { native } = require('./lib/platform');
+const { isExpected } = require('./lib/platform');
 
-module.exports = native
+module.exports = isExpected
   ? require('./lib/child_process')
   : require('./lib/child_process/without_engine').childProcess;
 

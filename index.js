@@ -3,9 +3,9 @@
 
 // `rcluster`: Node's own `cluster` object, with our engine behind it.
 
-const { native } = require('./lib/platform');
+const { isExpected } = require('./lib/platform');
 
-module.exports = native
+module.exports = isExpected
   ? require('./lib/start').installCluster()
   : require('./lib/cluster/without_engine').install();
 

@@ -75,16 +75,32 @@ function lazyFunctions(load, lengths) {
 }
 
 /**
+ * What loads a module once, also where there is no descriptor left for its file.
+ * @template T
+ * @param {() => T} load
+ * @returns {() => T}
+ */
+function later(load) {
+  /** @type {T | undefined} */
+  let loaded;
+  return () => {
+    if (loaded !== undefined) return loaded;
+    if (reserve !== undefined) fs.closeSync(reserve);
+    try {
+      return (loaded = load());
+    } finally {
+      reserve = openReserve();
+    }
+  };
+}
+
+/**
  * What loads a module of ours, or another where the engine turns out not to run.
  * @param {() => any} load
  * @param {() => any} loadOther
  */
 function either(load, loadOther) {
-  return () => {
-    if (reserve !== undefined) fs.closeSync(reserve);
-    reserve = undefined;
-    return platform.native ? load() : loadOther();
-  };
+  return later(() => (platform.native ? load() : loadOther()));
 }
 
 /**
@@ -93,12 +109,21 @@ function either(load, loadOther) {
  * @param {() => any} [loadOther]
  */
 function children(load, loadOther = withoutChildren) {
-  return either(() => require('./child_process') && load(), loadOther);
+  return either(() => {
+    require('./child_process/exec');
+    require('./child_process/sync');
+    return load();
+  }, loadOther);
 }
 
 const withoutChildren = () => require('./child_process/without_engine');
 const withoutWorkers = () => require('./cluster/without_engine').replacements;
 
+/** The class of children, ours or Node's. */
+const ownClass = children(
+  () => require('./child_process/child').ChildProcess,
+  () => nodes.childProcess.ChildProcess,
+);
 const childMethods = children(
   () => require('./child_process/child').methods,
   () => withoutChildren().methods,
@@ -106,6 +131,7 @@ const childMethods = children(
 const primary = either(() => require('./cluster/primary'), withoutWorkers);
 const scheduling = either(() => require('./cluster/scheduling'), withoutWorkers);
 const requests = either(() => require('./cluster/requests'), withoutWorkers);
+const peers = later(() => require('./cluster/peers'));
 const workerExtras = () => scheduling().workerExtras;
 const workerMethods = () => requests().workerMethods;
 
@@ -191,8 +217,7 @@ function installChildProcess() {
   defineProperties(childPrototype, childExtras);
   delete state.ownPrototype?.spawn;
   state.visible = assign(nodeChildProcess, functions);
-  // A channel to a parent is taken over before the first message is sent.
-  if (process.channel && platform.native) require('./child_process');
+  if (process.channel) require('./child_process/inherited').watch();
 }
 
 let isClusterInstalled = false;
@@ -214,8 +239,28 @@ function installCluster() {
     coverage: methodDescriptor(lazyFunction(() => require('./coverage'), 'coverage', 0)),
   });
   if (cluster.isPrimary) installPrimary();
-  else if (platform.native) require('./cluster/worker').install();
+  else if (platform.native) installWorker();
   return cluster;
+}
+
+function installWorker() {
+  require('./child_process/inherited').watch();
+  cluster.onRequest = lazyFunction(requests, 'onRequestInWorker', 1, 'onRequest');
+  defineProperties(workerPrototype, lazyWorkerMethods());
+  defineProperties(cluster.worker, {
+    sendTo: methodDescriptor(lazyFunction(peers, 'sendTo', 3)),
+    requestTo: methodDescriptor(lazyFunction(peers, 'requestTo', 3)),
+    broadcast: methodDescriptor(lazyFunction(peers, 'broadcast', 2)),
+  });
+  require('./cluster/worker').install();
+}
+
+/** What of a worker's object is ours in either role. */
+function lazyWorkerMethods() {
+  return {
+    request: methodDescriptor(lazyFunction(workerMethods, 'request', 2)),
+    onRequest: methodDescriptor(lazyFunction(workerMethods, 'onRequest', 1)),
+  };
 }
 
 /** Lengths are Node's. */
@@ -235,8 +280,7 @@ function installPrimary() {
     pause: lazyMethod('pause'),
     resume: lazyMethod('resume'),
     load: lazyAccessor('load'),
-    request: methodDescriptor(lazyFunction(workerMethods, 'request', 2)),
-    onRequest: methodDescriptor(lazyFunction(workerMethods, 'onRequest', 1)),
+    ...lazyWorkerMethods(),
   });
   if (process.env.NODE_CLUSTER_SCHED_POLICY) scheduling().applyEnvironment();
 }
@@ -256,4 +300,14 @@ function lazyMethod(name) {
   return methodDescriptor(lazyFunction(workerExtras, name, 0));
 }
 
-module.exports = { childExtras, functions, installChildProcess, installCluster, nodes, policies, state };
+module.exports = {
+  childExtras,
+  functions,
+  installChildProcess,
+  installCluster,
+  later,
+  nodes,
+  ownClass,
+  policies,
+  state,
+};

@@ -14,7 +14,8 @@ const { codedError, nodeMajor, validateObject } = require('../errors');
 const { kPending } = require('./control');
 const { Ipc } = require('./ipc');
 const { messages } = require('./messages');
-const { arrayIncludes, freeze } = require('../untampered');
+const { PEER_PREFIX } = require('./peer');
+const { arrayIncludes, freeze, stringStartsWith } = require('../untampered');
 
 // As it was when rcluster was loaded: a program may replace it later.
 const { defineProperty } = Object;
@@ -167,7 +168,7 @@ function setupChannel(child, takeFd, serializationMode, onClosed) {
  * that came before a listener stay Node's.
  * @param {number} fd owned by the channel from now on
  * @param {string} serializationMode
- * @param {{ control: any, pending: symbol, close: () => void, isSendNodes: boolean }} born
+ * @param {{ control: any, pending: symbol, sockets: any, close: () => void, isSendNodes: boolean }} born
  */
 function takeOverChannel(fd, serializationMode, born) {
   const target = /** @type {any} */ (process);
@@ -181,6 +182,8 @@ function takeOverChannel(fd, serializationMode, born) {
   Object.defineProperty(target, kIpc, { value: ipc, configurable: true });
   defineExtras(ipc);
   target.prependListener('internalMessage', (/** @type {any} */ message, /** @type {any} */ handle) => {
+    // Node had read it, and not yet dispatched it, when the channel was taken over.
+    if (stringStartsWith(`${message.cmd}`, PEER_PREFIX)) ipc.peer.arrived(message);
     ipc.handles.arrived(message, handle);
   });
   if (born.isSendNodes) target.send = send;
@@ -211,7 +214,7 @@ function joinChannel(target, fd, isFirst, onRequest) {
 }
 
 /** What Node has not. @param {InstanceType<typeof Ipc>} ipc */
-function defineExtras({ child, control, peer, wire }) {
+function defineExtras({ born, child, control, peer, wire }) {
   const { requests } = peer;
   /** @param {any} object @param {string} name @param {any} value */
   const define = (object, name, value) => {
@@ -227,7 +230,15 @@ function defineExtras({ child, control, peer, wire }) {
   define(child, 'onRequest', (/** @type {any} */ handler) => requests.onRequest(handler));
   define(child, 'messages', (/** @type {any} */ options) => messages(child, wire, options));
   define(control, 'setLimits', (/** @type {any} */ limits) => wire.setLimits(limits));
-  const transport = { __proto__: null, get: () => peer.transport, configurable: true };
+  const transport = {
+    __proto__: null,
+    get() {
+      // Who wants to know may wait for the ring.
+      if (born === undefined && child.connected) peer.ask();
+      return peer.transport;
+    },
+    configurable: true,
+  };
   defineProperty(control, 'transport', /** @type {any} */ (transport));
 }
 

@@ -27,7 +27,7 @@ class Ipc {
    * @param {() => number} takeFd
    * @param {string} mode
    * @param {(child: any) => void} onClosed
-   * @param {{ control: any, pending: symbol, close: () => void }} [born] what Node has made of a channel this process was born with
+   * @param {{ control: any, pending: symbol, sockets: any, close: () => void }} [born] what Node has made of a channel this process was born with
    */
   constructor(child, takeFd, mode, onClosed, born) {
     this.child = child;
@@ -45,7 +45,7 @@ class Ipc {
     this.pending = born?.pending ?? kPending;
     this.peer = new Peer(this);
     /** Connections given away and received, by direction and server. */
-    this.sockets = { send: { __proto__: null }, got: { __proto__: null } };
+    this.sockets = born?.sockets ?? { send: { __proto__: null }, got: { __proto__: null } };
     this.handles = new HandleExchange(this);
     /** Whether it is to be closed once what was sent before has left. */
     this.isClosing = false;

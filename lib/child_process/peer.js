@@ -5,11 +5,13 @@
 // each direction leaves the socket for the ring.
 //
 //   child                      parent
+//                          <-  ASK           only if somebody waits for the child to say something
 //   HELLO + ring's memory  ->
 //                          <-  READY         the last message that comes by the socket
 //   SWITCH                 ->                the last message that goes by the socket
 //
-// The child speaks first, and only to a parent that has marked the socket: to Node nothing is ever said.
+// The child speaks first, once it has taken its channel over, and only to a parent that has marked the socket: to
+// Node nothing is ever said. To a child that may be Node's nothing is said but ASK, when the program asks it something.
 
 const { engine } = require('../native');
 const { Requests } = require('./requests');
@@ -17,6 +19,7 @@ const { Requests } = require('./requests');
 /** Of the commands of these messages. */
 const PEER_PREFIX = 'NODE_RCLUSTER_';
 
+const ASK = 'NODE_RCLUSTER_ASK';
 const HELLO = 'NODE_RCLUSTER_HELLO';
 const READY = 'NODE_RCLUSTER_READY';
 const SWITCH = 'NODE_RCLUSTER_SWITCH';
@@ -35,7 +38,15 @@ class Peer {
     this.isKnown = false;
     /** @type {'wire' | 'ring'} */
     this.transport = 'wire';
+    this.hasAsked = false;
     this.requests = new Requests(ipc);
+  }
+
+  /** Has the other end speak now, if it is rcluster. */
+  ask() {
+    if (this.isKnown || this.hasAsked) return;
+    this.hasAsked = true;
+    this.ipc.wire.write({ cmd: ASK }, -1);
   }
 
   /** Speaks first. @param {boolean} [isRingWanted] */

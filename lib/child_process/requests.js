@@ -130,8 +130,12 @@ class Requests {
         }
       };
       const onWritten = (/** @type {Error | null} */ error) => error && fail(error);
-      if (ipc.peer.isKnown) send();
-      else this.waiting.push(send);
+      if (ipc.peer.isKnown) {
+        send();
+      } else {
+        this.waiting.push(send);
+        if (ipc.born === undefined) ipc.peer.ask();
+      }
     });
   }
 

@@ -8,7 +8,7 @@ const { EventEmitter } = require('node:events');
 
 const { joinChannel } = require('../child_process/channel');
 const { codedError, validateInteger } = require('../errors');
-const { engine, kinds, on } = require('../native');
+const { engine } = require('../native');
 const { answerWorker } = require('./requests');
 
 /** @type {any} */
@@ -149,16 +149,9 @@ async function broadcast(message, options) {
   return count;
 }
 
-/** Adds to the worker's own object. */
-function install() {
-  on(kinds.HANDOFF_PEER, onPeer);
-  on(kinds.HANDOFF_LISTED, onListed);
-  cluster.on('newListener', (/** @type {string} */ name) => {
-    if (name === 'workerMessage' && early.length > 0) process.nextTick(dispatchEarly);
-  });
-  for (const [name, value] of Object.entries({ sendTo, requestTo, broadcast })) {
-    Object.defineProperty(cluster.worker, name, { value, configurable: true, writable: true });
-  }
-}
+// What came first has loaded this.
+cluster.on('newListener', (/** @type {string} */ name) => {
+  if (name === 'workerMessage' && early.length > 0) process.nextTick(dispatchEarly);
+});
 
-module.exports = { install };
+module.exports = { broadcast, onListed, onPeer, requestTo, sendTo };

@@ -74,12 +74,4 @@ function answerWorker(message, from) {
   return clusterHandler(message, from);
 }
 
-/** Adds to Node's objects in a worker. In the primary lib/start.js does. */
-function install() {
-  for (const [name, value] of Object.entries(workerMethods)) {
-    Object.defineProperty(cluster.Worker.prototype, name, { value, configurable: true, writable: true });
-  }
-  cluster.onRequest = onRequestInWorker;
-}
-
-module.exports = { answerWorker, forked, install, onRequest, workerMethods };
+module.exports = { answerWorker, forked, onRequest, onRequestInWorker, workerMethods };

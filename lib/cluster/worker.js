@@ -5,12 +5,14 @@
 // primary that knows nothing of that, everything stays Node's: it ignores the extra field of `queryServer`.
 // One of the two files that touch Node's private names.
 
-const { handleFromFd } = require('../child_process/handles');
-const { takeOver } = require('../child_process/inherited');
-const { errnoException, nodeMajor } = require('../errors');
 const { engine, kinds, on } = require('../native');
-const peers = require('./peers');
-const requests = require('./requests');
+const { later } = require('../start');
+const { nodeMajor } = require('../untampered');
+
+// Loaded when they are needed: a worker that only listens is ready sooner, and smaller.
+const errors = later(() => require('../errors'));
+const handles = later(() => require('../child_process/handles'));
+const peers = later(() => require('./peers'));
 
 /** @type {any} */
 const cluster = require('node:cluster');
@@ -52,9 +54,8 @@ let openCount = 0;
 
 /** Takes over the hand-off socket, if this worker's primary has made one. */
 function install() {
-  takeOver();
-  requests.install();
-  peers.install();
+  on(kinds.HANDOFF_PEER, (id, fd, isAsker) => peers().onPeer(id, fd, isAsker));
+  on(kinds.HANDOFF_LISTED, (question, id) => peers().onListed(question, id));
   const inherited = process.env.RCLUSTER_HANDOFF;
   // Its own children are not to find it.
   delete process.env.RCLUSTER_HANDOFF;
@@ -184,7 +185,7 @@ function adopt(token, fd, listener) {
   } else {
     entry.isFailing = false;
     entry.listener = listener;
-    entry.handle.onconnection(0, handleFromFd(entry.kind, fd));
+    entry.handle.onconnection(0, handles().handleFromFd(entry.kind, fd));
     count(entry.counted);
   }
 }
@@ -198,7 +199,7 @@ function waitForResources(token, errno) {
   const entry = entries.get(token);
   if (entry === undefined) return;
   if (!entry.isFailing) {
-    const { message, code } = errnoException(errno, 'accept');
+    const { message, code } = errors().errnoException(errno, 'accept');
     process.emitWarning(`${message}: this worker takes no connections until it works again`, { code });
   }
   entry.isFailing = true;
