@@ -495,7 +495,7 @@ export interface SpawnExtras {
   /** Close what is not in `stdio`. */
   closeFds?: boolean
   /** Marks the child's descendants in their environment. */
-  mark?: string
+  markTree?: boolean
 }
 
 /** What to run. Strings of a list each end in NUL, one after the other. */

@@ -3,6 +3,7 @@
 
 // `rcluster/child_process`: Node's `child_process` over our engine, or Node's own where that does not run.
 
+require = require('./lib/loader').within(module, require);
 const { isExpected } = require('./lib/platform');
 
 module.exports = isExpected

@@ -3,6 +3,7 @@
 
 // `rcluster/pool`: the class itself, which carries the other exports.
 
+require = require('./lib/loader').within(module, require);
 const { native, unsupported } = require('./lib/platform');
 
 if (!native) throw unsupported('rcluster/pool');

@@ -3,6 +3,7 @@
 
 // `rcluster/supervisor`: in the primary `supervise`, in its workers what they tell it and ask of it.
 
+require = require('./lib/loader').within(module, require);
 const { native, unsupported } = require('./lib/platform');
 const { validateFunction, validateString } = require('./lib/errors');
 

@@ -77,6 +77,7 @@ module.exports = {
   setPrototypeOf,
   stringIncludes: uncurry(string.includes),
   stringIndexOf: uncurry(string.indexOf),
+  stringLastIndexOf: uncurry(string.lastIndexOf),
   stringReplaceAll: uncurry(string.replaceAll),
   stringSlice: uncurry(string.slice),
   stringSplit: uncurry(string.split),

@@ -160,8 +160,7 @@ function nativeExtras(options) {
   }
   if (options.killTree !== undefined && options.killTree !== null) {
     validateBoolean(options.killTree, 'options.killTree');
-    // Not loaded before it is needed: it takes a millisecond.
-    if (options.killTree) (extras ??= {}).mark = require('node:crypto').randomUUID();
+    if (options.killTree) (extras ??= {}).markTree = true;
   }
   for (const name of ['killAfter', 'closeGrace']) {
     if (options[name] != null) validateInteger(options[name], `options.${name}`, 0, TIMEOUT_MAX);

@@ -9,6 +9,7 @@ const { pathToFileURL } = require('node:url');
 
 const { oneLine, usageError } = require('./errors');
 const { checkConfig } = require('./options');
+const { importModule } = require('../loader');
 
 const NAMES = ['js', 'cjs', 'mjs', 'json'].map((extension) => `rcluster.config.${extension}`);
 /** Options that name a file or directory: from the config file's own directory, wherever it is started from. */
@@ -49,7 +50,7 @@ async function load(full, file, fresh) {
     // A module is kept for good under its address, so what is to be read again gets another.
     const { href } = pathToFileURL(full);
     if (fresh) delete require.cache[full];
-    const module = await import(fresh ? `${href}?${Date.now()}` : href);
+    const module = await importModule(fresh ? `${href}?${Date.now()}` : href);
     return await (module.default ?? module);
   } catch (error) {
     throw usageError(`${file} cannot be read: ${oneLine(/** @type {Error} */ (error).message)}`);

@@ -6,7 +6,6 @@ use napi_derive::napi;
 use nix::errno::Errno;
 
 use super::{Engine, process::with_registry};
-use crate::process::tree::MARK;
 use crate::process::usage;
 use crate::sys::clone::{ExecPlan, ResourceLimit};
 
@@ -45,7 +44,7 @@ pub struct SpawnExtras {
     /// Close what is not in `stdio`.
     pub close_fds: Option<bool>,
     /// Marks the child's descendants in their environment.
-    pub mark: Option<String>,
+    pub mark_tree: Option<bool>,
 }
 
 const BITS: u32 = u64::BITS;
@@ -70,9 +69,6 @@ impl SpawnExtras {
         plan.umask = self.umask;
         plan.cgroup_procs = self.cgroup.map(|path| c_string(format!("{path}/cgroup.procs"))).transpose()?;
         plan.close_fds = self.close_fds.unwrap_or(false);
-        if let Some(mark) = &self.mark {
-            plan.env.extend(format!("{MARK}={mark}\0").into_bytes());
-        }
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ use crate::error::{Named, OsError, OsResult};
 use crate::process::registry::Registry;
 use crate::process::spawn::{self, Command, Stdio};
 use crate::process::spawner;
+use crate::process::tree;
 use crate::sys::clone::ExecPlan;
 use crate::sys::fd::copy_environment;
 use crate::sys::pidfd::{Exit, Usage};
@@ -225,8 +226,12 @@ impl Engine {
     fn try_spawn(&self, options: SpawnOptions, stdio: &[i32], result: &mut [i32]) -> Result<(), i32> {
         result[2] = -1;
         let children = self.children().map_err(OsError::code)?;
-        let mark = options.extras.as_ref().and_then(|extras| extras.mark.clone());
-        let command = options.into_command(stdio).map_err(|errno| -(errno as i32))?;
+        let is_marked = options.extras.as_ref().is_some_and(|extras| extras.mark_tree.unwrap_or(false));
+        let mut command = options.into_command(stdio).map_err(|errno| -(errno as i32))?;
+        let mark = is_marked.then(tree::new_mark);
+        if let Some(mark) = &mark {
+            command.plan.env.extend(format!("{}={mark}\0", tree::MARK).into_bytes());
+        }
         let run = if command.plan.die_with_parent { spawner::run_lasting } else { spawn::run };
         let running = run(command).map_err(OsError::code)?;
         result[2] = children.keep_pipes(running.pipes);

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 
 use nix::errno::Errno;
 
@@ -102,6 +103,12 @@ fn current(pid: i32) -> Option<Process> {
 /// When a process started; `None` once it has gone.
 pub fn started(pid: i32) -> Option<u64> {
     current(pid).map(|process| process.started)
+}
+
+/// A mark like no other: random, also after a reboot or in a container beside this one.
+pub fn new_mark() -> String {
+    let random = || RandomState::new().hash_one(std::process::id());
+    format!("{:016x}{:016x}", random(), random())
 }
 
 fn carries(pid: i32, mark: &str) -> bool {
@@ -204,6 +211,12 @@ mod tests {
         let all = [process(10, 1, 1, 1), process(12, 1, 1, 1), process(13, 12, 1, 1)];
         assert_eq!(pids(&members(10, &[], &all, |_| false)), [0; 0]);
         assert_eq!(pids(&members(10, &[12], &all, |_| false)), [13]);
+    }
+
+    #[test]
+    fn no_two_marks_are_alike() {
+        let marks: HashSet<String> = (0..1000).map(|_| new_mark()).collect();
+        assert!(marks.len() == 1000 && marks.iter().all(|mark| mark.len() == 32));
     }
 
     #[test]

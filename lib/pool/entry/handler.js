@@ -3,6 +3,8 @@
 
 // Finds the function that runs a task. Runs in the thread, or in the process.
 
+const { importModule } = require('../../loader');
+
 /**
  * What a file exports under a name; 'default' is also what a CommonJS file exports as a whole. A file that is not
  * CommonJS, or that fails, is imported: so the error users see is that of the import.
@@ -19,7 +21,7 @@ async function loadHandler(filename, name) {
   }
   if (typeof handler === 'function') return handler;
   const { pathToFileURL } = require('node:url');
-  const module = await import(pathToFileURL(filename).href);
+  const module = await importModule(pathToFileURL(filename).href);
   handler = await module[name];
   return typeof handler === 'function' ? handler : null;
 }

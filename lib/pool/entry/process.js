@@ -3,6 +3,7 @@
 
 // Runs in a process of a pool with `runtime: 'process'`: tasks come and results go as messages.
 
+require = require('../../loader').within(module, require);
 const state = require('../state');
 const { loadHandler, lowerPriority, noHandler } = require('./handler');
 

@@ -5,6 +5,7 @@
 
 // What few threads need is required where it is needed: each file costs a quarter of a millisecond of every start.
 
+require = require('../../loader').within(module, require);
 const { parentPort, receiveMessageOnPort, workerData } = require('node:worker_threads');
 
 const state = require('../state');
