@@ -85,6 +85,8 @@ export declare class Engine {
   notifySystemd(address: string, message: string): number
   /** Takes the lines that have arrived, each with its newline. */
   channelTakeLines(id: number): string | null
+  /** Takes what has arrived by a ring as one list, if it is all pieces of one. */
+  channelTakeList(id: number): string | null
   /**
    * Takes the frames that have arrived, each with its length. Many bytes are not returned: `take` is called with
    * them.

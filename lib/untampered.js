@@ -31,6 +31,8 @@ const SafeMap = fix(class SafeMap extends Map {}, Map);
 /** @type {SetConstructor} */
 const SafeSet = fix(class SafeSet extends Set {}, Set);
 
+/** @type {<T>(list: T[], value: T) => T[]} */
+const arrayFill = uncurry(array.fill);
 /** @type {<T>(list: ReadonlyArray<T>, test: (item: T, at: number) => unknown) => T[]} */
 const arrayFilter = uncurry(array.filter);
 /** @type {<T>(list: ReadonlyArray<T>, test: (item: T, at: number) => unknown) => T | undefined} */
@@ -54,6 +56,7 @@ function methodDescriptor(value) {
 module.exports = {
   SafeMap,
   SafeSet,
+  arrayFill,
   arrayFilter,
   arrayFind,
   arrayForEach,
@@ -75,6 +78,7 @@ module.exports = {
   methodDescriptor,
   nodeMajor: Number(process.versions.node.split('.', 1)[0]),
   setPrototypeOf,
+  stringCharCodeAt: uncurry(string.charCodeAt),
   stringIncludes: uncurry(string.includes),
   stringIndexOf: uncurry(string.indexOf),
   stringLastIndexOf: uncurry(string.lastIndexOf),

@@ -39,6 +39,22 @@ fn expected(framing: Framing, parcels: bool, bytes: &[u8]) -> (usize, Option<usi
     }
 }
 
+/// What `whole` is as one list.
+fn expected_list(framing: Framing, whole: &[u8]) -> Option<Vec<u8>> {
+    let mut texts = Vec::new();
+    let mut rest = whole;
+    while let (Framing::Lengths, Some((header, behind))) = (framing, rest.split_first_chunk::<4>()) {
+        let (text, behind) = behind.split_at(u32::from_be_bytes(*header) as usize);
+        if matches!(text.first(), None | Some(0xff | &MARK)) {
+            return None;
+        }
+        texts.extend([text, b"\n"].concat());
+        rest = behind;
+    }
+    texts.extend_from_slice(rest);
+    (!whole.is_empty()).then(|| [b"[", &texts[..], b"0]"].concat())
+}
+
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let Some(kind) = input.byte() else { return };
@@ -92,6 +108,14 @@ pub fn run(data: &[u8]) {
                     rest.drain(..parcel.len());
                     let _ = Parcel::parse(&parcel);
                     recycled::give(parcel);
+                }
+            }
+            9 if kind & 4 != 0 => {
+                let whole = decoder.whole().to_vec();
+                let list = decoder.take_list();
+                assert_eq!(list, expected_list(framing, &whole));
+                if list.is_some() {
+                    rest.drain(..whole.len());
                 }
             }
             _ => {

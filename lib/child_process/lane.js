@@ -11,6 +11,7 @@ const { Buffer } = require('node:buffer');
 
 const { engine } = require('../native');
 const { NOT_TAKEN, UV_EMSGSIZE } = require('./outbox');
+const rows = require('./row_writer');
 
 /** The same as in src/ipc/ring.rs. */
 const SIZE = 1 << 20;
@@ -20,12 +21,16 @@ const READ = 64 / 4;
 const READER_SLEEPS = 128 / 4;
 
 const NEWLINE = 10;
+const COMMA = 44;
 
 /** Bytes of a frame's length. */
 const FRAME_HEADER = 4;
 
 /** UTF-8 takes up to this many bytes for each unit of a string. */
 const MOST_PER_UNIT = 3;
+
+/** What ends a line, and what may be around it. */
+const AROUND = 4;
 
 class Lane {
   takesText = true;
@@ -51,20 +56,24 @@ class Lane {
     this.id = wire.id;
     this.memory = memory;
     this.numbers = new Int32Array(memory, 0, HEADER / 4);
-    this.bytes = Buffer.from(memory, HEADER, SIZE);
+    this.bytes = /** @type {any} */ (Buffer.from(memory, HEADER, SIZE));
     /** Whether it is ours to write to. */
     this.isLent = false;
     /** Bytes written, modulo 2^32. */
     this.written = 0;
+    /** Bytes read by the other side, when it was last looked at. */
+    this.read = 0;
   }
 
   /** The place for up to `most` bytes in a row, or -1. @param {number} most */
   placeFor(most) {
     if (!this.isLent && !this.borrow()) return -1;
-    const underWay = (this.written - Atomics.load(this.numbers, READ)) >>> 0;
     const place = this.written & (SIZE - 1);
+    if (most > SIZE - place) return -1;
+    if (most <= SIZE - ((this.written - this.read) >>> 0)) return place;
+    this.read = Atomics.load(this.numbers, READ);
     // A number that cannot be leaves no room either; the engine then says what is wrong.
-    return most <= SIZE - underWay && most <= SIZE - place ? place : -1;
+    return most <= SIZE - ((this.written - this.read) >>> 0) ? place : -1;
   }
 
   /** @param {number} count */
@@ -75,24 +84,53 @@ class Lane {
     return Atomics.load(this.numbers, READER_SLEEPS) === 0 ? 0 : engine.channelWake(this.id);
   }
 
-  /** Writes a message and a newline, if there is room; else NOT_TAKEN. @param {string} line */
-  writeLine(line) {
-    const place = this.placeFor(line.length * MOST_PER_UNIT + 1);
+  /** Writes a message as its values, if it is for that and there is room; else NOT_TAKEN. @param {any} message */
+  writeRow(message) {
+    const { bytes, wire } = this;
+    const writer = wire.rows;
+    const shape = writer.shapeFor(message);
+    if (shape === undefined || wire.messageLimit !== Infinity) return NOT_TAKEN;
+    const { isAdvanced } = wire.codec;
+    if (shape.number === -1) {
+      const place = this.placeFor(rows.MOST);
+      if (place === -1) return NOT_TAKEN;
+      const start = isAdvanced ? place + FRAME_HEADER : place;
+      const status = this.end(place, start, start + bytes.utf8Write(writer.define(shape), start), isAdvanced);
+      if (status !== 0) return status;
+    }
+    const place = this.placeFor(rows.MOST + AROUND);
     if (place === -1) return NOT_TAKEN;
-    const length = this.bytes.write(line, place, 'utf8');
-    if (length >= this.wire.messageLimit) return UV_EMSGSIZE;
-    this.bytes[place + length] = NEWLINE;
-    return this.publish(length + 1);
+    const start = isAdvanced ? place + FRAME_HEADER : place;
+    const end = writer.write(shape, message, bytes, start, isAdvanced);
+    return end === -1 ? NOT_TAKEN : this.end(place, start, end, isAdvanced);
+  }
+
+  /** Puts an end to what has been written. @param {number} place @param {number} start @param {number} end @param {boolean} isFrame */
+  end(place, start, end, isFrame) {
+    if (isFrame) writeLength(this.bytes, place, end - start);
+    else this.bytes[end++] = NEWLINE;
+    return this.publish(end - place);
+  }
+
+  /** Writes a message and what ends it, if there is room; else NOT_TAKEN. @param {string} line */
+  writeLine(line) {
+    const place = this.placeFor(line.length * MOST_PER_UNIT + AROUND);
+    if (place === -1) return NOT_TAKEN;
+    const end = place + this.bytes.utf8Write(rows.asElement(line), place);
+    if (end - place >= this.wire.messageLimit) return UV_EMSGSIZE;
+    this.bytes[end] = COMMA;
+    return this.end(place, place, end + 1, false);
   }
 
   /** Writes a text behind its length, if there is room; else NOT_TAKEN. @param {string} text */
   writeText(text) {
-    const place = this.placeFor(FRAME_HEADER + text.length * MOST_PER_UNIT);
+    const place = this.placeFor(FRAME_HEADER + text.length * MOST_PER_UNIT + AROUND);
     if (place === -1) return NOT_TAKEN;
-    const length = this.bytes.write(text, place + FRAME_HEADER, 'utf8');
-    if (FRAME_HEADER + length > this.wire.messageLimit) return UV_EMSGSIZE;
-    this.bytes.writeUInt32BE(length, place);
-    return this.publish(FRAME_HEADER + length);
+    const start = place + FRAME_HEADER;
+    const end = start + this.bytes.utf8Write(rows.asElement(text), start);
+    if (end - place > this.wire.messageLimit) return UV_EMSGSIZE;
+    this.bytes[end] = COMMA;
+    return this.end(place, start, end + 1, true);
   }
 
   /** Writes a frame with its length, if there is room; else NOT_TAKEN. @param {Buffer} frame */
@@ -108,6 +146,7 @@ class Lane {
     const written = engine.channelLendLane(this.id);
     if (written < 0) return false;
     this.written = written | 0;
+    this.read = Atomics.load(this.numbers, READ);
     this.isLent = true;
     return true;
   }
@@ -123,6 +162,14 @@ class Lane {
     this.isLent = false;
     engine.channelUnshareLane(this.memory);
   }
+}
+
+/** @param {any} bytes @param {number} place @param {number} length */
+function writeLength(bytes, place, length) {
+  bytes[place] = length >>> 24;
+  bytes[place + 1] = length >>> 16;
+  bytes[place + 2] = length >>> 8;
+  bytes[place + 3] = length;
 }
 
 module.exports = { Lane };

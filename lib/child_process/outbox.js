@@ -10,6 +10,7 @@ const { Buffer } = require('node:buffer');
 const os = require('node:os');
 
 const { engine } = require('../native');
+const rows = require('./row_writer');
 const { SafeSet } = require('../untampered');
 
 const SIZE = 16 * 1024;
@@ -18,9 +19,13 @@ const SIZE = 16 * 1024;
 const BURST = 128;
 
 const NEWLINE = 10;
+const COMMA = 44;
 
 /** UTF-8 takes up to this many bytes for each unit of a string. */
 const MOST_PER_UNIT = 3;
+
+/** What ends a line, and what may be around it. */
+const AROUND = 4;
 
 /** What it returns of a message above the limit. */
 const UV_EMSGSIZE = -os.constants.errno.EMSGSIZE;
@@ -38,7 +43,7 @@ class Outbox {
   /** @param {InstanceType<typeof import('./wire').Wire>} wire */
   constructor(wire) {
     this.wire = wire;
-    this.bytes = Buffer.allocUnsafeSlow(SIZE);
+    this.bytes = /** @type {any} */ (Buffer.allocUnsafeSlow(SIZE));
     this.length = 0;
     /** Messages. */
     this.count = 0;
@@ -53,12 +58,26 @@ class Outbox {
     return this.wire.isByRing;
   }
 
-  /** Writes a message and a newline. @param {string} line */
+  /** As to the lane; of shapes only that the other end knows. @param {any} message */
+  writeRow(message) {
+    const { bytes, wire } = this;
+    const shape = wire.rows.shapeFor(message);
+    if (shape === undefined || shape.number === -1 || wire.codec.isAdvanced) return NOT_TAKEN;
+    if (wire.messageLimit !== Infinity || !this.hasRoom(rows.MOST + AROUND)) return NOT_TAKEN;
+    const end = wire.rows.write(shape, message, bytes, this.length, false);
+    if (end === -1) return NOT_TAKEN;
+    bytes[end] = NEWLINE;
+    return this.wrote(end + 1);
+  }
+
+  /** Writes a message and what ends it. @param {string} line */
   writeLine(line) {
-    if (!this.hasRoom(line.length * MOST_PER_UNIT + 1)) return NOT_TAKEN;
+    if (!this.hasRoom(line.length * MOST_PER_UNIT + AROUND)) return NOT_TAKEN;
     const { bytes } = this;
-    const end = this.length + bytes.write(line, this.length, 'utf8');
+    const { isByRing } = this.wire;
+    let end = this.length + bytes.utf8Write(isByRing ? rows.asElement(line) : line, this.length);
     if (end - this.length >= this.wire.messageLimit) return UV_EMSGSIZE;
+    if (isByRing) bytes[end++] = COMMA;
     bytes[end] = NEWLINE;
     return this.wrote(end + 1);
   }

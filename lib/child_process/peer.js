@@ -15,6 +15,7 @@
 
 const { engine } = require('../native');
 const { Requests } = require('./requests');
+const { FORMAT } = require('./row_writer');
 
 /** Of the commands of these messages. */
 const PEER_PREFIX = 'NODE_RCLUSTER_';
@@ -53,7 +54,7 @@ class Peer {
   greet(isRingWanted = isRingAllowed()) {
     const { wire } = this.ipc;
     const fd = isRingWanted ? engine.channelOfferRing(wire.id) : -1;
-    wire.write({ cmd: HELLO, ring: fd >= 0 }, Math.max(fd, -1));
+    wire.write({ cmd: HELLO, ring: fd >= 0 && FORMAT }, Math.max(fd, -1));
   }
 
   /** @param {any} message whose command begins with PEER_PREFIX */
@@ -63,15 +64,16 @@ class Peer {
       case HELLO: {
         if (isClosing) break;
         this.isKnown = true;
-        const ring = message.ring === true && engine.channelOpenRing(wire.id, isRingAllowed()) === 0;
-        wire.write({ cmd: READY, ring }, -1);
+        const isWanted = message.ring === FORMAT && isRingAllowed();
+        const ring = message.ring !== false && engine.channelOpenRing(wire.id, isWanted) === 0;
+        wire.write({ cmd: READY, ring: ring && FORMAT }, -1);
         if (ring) this.sendByRing();
         this.requests.known();
         break;
       }
       case READY:
         this.isKnown = true;
-        if (message.ring === true) {
+        if (message.ring === FORMAT) {
           // Also while it is being closed: bells follow, which would be taken for part of a message.
           wire.receiveByRing();
           if (isClosing) break;

@@ -8,7 +8,7 @@ const { isProxy } = require('node:util').types;
 
 const { arrayIncludes, arrayPush } = require('../untampered');
 
-const { getPrototypeOf } = Object;
+const { getOwnPropertyDescriptor, getPrototypeOf } = Object;
 const { isArray } = Array;
 
 /** Larger messages gain nothing, and looking at them costs. */
@@ -56,7 +56,10 @@ function isPlainObject(value) {
   let keys = 0;
   let last = '';
   for (const key in value) {
-    if (++count > MAX_VALUES || !isPlainValue(value[key])) return false;
+    const property = getOwnPropertyDescriptor(value, key);
+    // What is inherited is not sent; a getter is asked once, by whoever sends it.
+    if (property === undefined || property.get !== undefined || property.set !== undefined) return false;
+    if (++count > MAX_VALUES || !isPlainValue(property.value)) return false;
     keys++;
     last = key;
   }

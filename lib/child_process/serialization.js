@@ -11,6 +11,7 @@ const { engine } = require('../native');
 const { NOT_TAKEN } = require('./outbox');
 const { LARGE, MARK, asBytes, openStrings, padded, writeBlocks, writeStrings } = require('./parcels');
 const { isPlain } = require('./plain');
+const { asElement } = require('./row_writer');
 const { arrayPush, stringIndexOf, stringReplaceAll, stringSlice } = require('../untampered');
 
 const { parse, stringify } = JSON;
@@ -104,6 +105,8 @@ const MAX_TOGETHER = 128 * 1024;
  * @typedef {object} Writer
  * @property {boolean} takesText whether the other end takes text in 'advanced' mode, and parcels
  * @property {number} largeExpected how many messages to look at for large strings, since there were some
+ * @property {(message: any) => number} writeRow where it takes text; if it is not taken, `wire.rows` may have another
+ *   message instead
  * @property {(line: string) => number} writeLine
  * @property {(text: string) => number} writeText
  * @property {(frame: Buffer) => number} writeFrame
@@ -111,11 +114,12 @@ const MAX_TOGETHER = 128 * 1024;
  */
 
 /**
+ * @typedef {InstanceType<typeof import('./wire').Wire>} Wire
  * @typedef {object} Codec
  * @property {boolean} isAdvanced
- * @property {(id: number, message: any, fd: number, writer: Writer) => number} write a message and, unless negative,
+ * @property {(wire: Wire, message: any, fd: number, writer: Writer) => number} write a message and, unless negative,
  *   a descriptor; returns 0 if it is written, 1 if it is queued, else a negative errno
- * @property {(id: number, deliver: (message: any) => void) => void} read all messages that have arrived
+ * @property {(wire: Wire) => void} read all messages that have arrived
  */
 
 /** What the engine gives by a call. @type {any} */
@@ -126,7 +130,13 @@ const takeParcel = (/** @type {any[]} */ ...parts) => void (parcel = parts);
 const json = {
   isAdvanced: false,
 
-  write(id, message, fd, writer) {
+  write(wire, message, fd, writer) {
+    const { id } = wire;
+    if (writer.takesText && fd < 0) {
+      const status = writer.writeRow(message);
+      if (status !== NOT_TAKEN) return status;
+      message = wire.rows.takeInstead(message);
+    }
     if (writer.largeExpected > 0 && fd < 0) {
       writer.largeExpected--;
       writer.giveBack();
@@ -136,7 +146,7 @@ const json = {
         return status;
       }
     }
-    const line = stringify(message);
+    let line = stringify(message);
     // From a `toJSON` that returns nothing. Node sends this as a line that ends the receiver by a SyntaxError.
     if (line === undefined) {
       throw codedError(
@@ -150,6 +160,7 @@ const json = {
     const status = fd < 0 ? writer.writeLine(line) : NOT_TAKEN;
     if (status !== NOT_TAKEN) return status;
     writer.giveBack();
+    if (writer.takesText) line = `${asElement(line)},`;
     if (line.length > LARGE) {
       const bytes = asBytes(line);
       if (bytes !== undefined) return engine.channelWriteFrame(id, bytes, fd);
@@ -157,9 +168,13 @@ const json = {
     return engine.channelWriteLine(id, line, fd);
   },
 
-  read(id, deliver) {
-    const lines = engine.channelTakeLines(id);
-    if (!lines) {
+  read({ id, deliver, isReadByRing, rowsRead }) {
+    if (isReadByRing) {
+      const list = engine.channelTakeList(id);
+      if (list !== null) {
+        rowsRead.read(list, deliver);
+        return;
+      }
       engine.channelTakeParcel(id, takeParcel);
       if (parcel !== undefined) {
         const parts = parcel;
@@ -168,6 +183,8 @@ const json = {
       }
       return;
     }
+    const lines = engine.channelTakeLines(id);
+    if (!lines) return;
     const messages = parseTogether(lines);
     if (messages !== undefined) {
       for (let index = 0; index < messages.length; index++) deliver(messages[index]);
@@ -224,10 +241,16 @@ const takeFrames = (/** @type {Buffer} */ frames) => {
 const advanced = {
   isAdvanced: true,
 
-  write(id, message, fd, writer) {
-    if (writer.takesText && fd < 0 && isPlain(message)) {
-      const status = writer.writeText(stringify(message));
+  write(wire, message, fd, writer) {
+    const { id } = wire;
+    if (writer.takesText && fd < 0) {
+      let status = writer.writeRow(message);
       if (status !== NOT_TAKEN) return status;
+      message = wire.rows.takeInstead(message);
+      if (isPlain(message)) {
+        status = writer.writeText(stringify(message));
+        if (status !== NOT_TAKEN) return status;
+      }
     }
     const serializer = new Serializer();
     if (fd < 0) {
@@ -253,7 +276,14 @@ const advanced = {
     return engine.channelWriteFrame(id, frame, fd);
   },
 
-  read(id, deliver) {
+  read({ id, deliver, isReadByRing, rowsRead }) {
+    if (isReadByRing) {
+      const list = engine.channelTakeList(id);
+      if (list !== null) {
+        rowsRead.read(list, deliver);
+        return;
+      }
+    }
     let frames = engine.channelTakeFrames(id, takeFrames);
     if (!frames) {
       frames = large;
@@ -277,7 +307,8 @@ const advanced = {
       if (format !== V8_FORMAT) {
         const text = frames.toString('utf8', start + HEADER, end);
         start = end;
-        deliver(parse(text));
+        if (text === '') throw new Error('an empty message');
+        rowsRead.read(`[${text}\n0]`, deliver);
         continue;
       }
       const deserializer = new /** @type {any} */ (Deserializer)(frames.subarray(start + HEADER, end));

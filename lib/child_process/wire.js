@@ -11,6 +11,8 @@ const { errnoException, validateInteger } = require('../errors');
 const { engine, kinds, on } = require('../native');
 const { Lane } = require('./lane');
 const { Outbox } = require('./outbox');
+const { RowReader } = require('./row_reader');
+const { RowWriter } = require('./row_writer');
 const serialization = require('./serialization');
 const { SafeMap, arrayFilter, arrayPush, arraySplice } = require('../untampered');
 
@@ -58,6 +60,8 @@ class Wire {
     this.isByRing = false;
     /** Whether only rcluster writes what is read. */
     this.isReadByRing = false;
+    this.rows = new RowWriter();
+    this.rowsRead = new RowReader();
     this.isDelivering = false;
     this.deliver = (/** @type {any} */ message) => {
       this.isDelivering = true;
@@ -103,9 +107,10 @@ class Wire {
   write(message, fd, callback) {
     // Node takes anything for it, and calls what can be called.
     if (typeof callback !== 'function') callback = undefined;
+    this.rows.uses++;
     const isQueueing = this.callbacks.length > 0;
     const writer = isQueueing || this.lane === undefined ? (this.outbox ??= new Outbox(this)) : this.lane;
-    const status = this.codec.write(this.id, message, fd, writer);
+    const status = this.codec.write(this, message, fd, writer);
     if (status === 1) {
       arrayPush(this.callbacks, callback && AsyncResource.bind(callback, 'WRITEWRAP'));
       if (!isQueueing) this.hold(true);
@@ -169,6 +174,7 @@ class Wire {
     if (messageSize !== undefined) validateInteger(messageSize, 'limits.messageSize', 1, 2 ** 32 - 1);
     if (queueSize !== undefined) validateInteger(queueSize, 'limits.queueSize', 1, 2 ** 32 - 1);
     engine.channelSetLimit(this.id, messageSize ?? 0);
+    this.rows.uses++;
     this.lane?.giveBack();
     this.outbox?.giveBack();
     this.messageLimit = messageSize ?? Infinity;
@@ -177,6 +183,7 @@ class Wire {
 
   close() {
     if (!open.delete(this.id)) return;
+    this.rows.uses++;
     this.lane?.close();
     this.lane = undefined;
     this.outbox = undefined;
@@ -194,7 +201,7 @@ class Wire {
   read() {
     this.isDelivering = false;
     try {
-      this.codec.read(this.id, this.deliver);
+      this.codec.read(this);
     } catch (error) {
       // From a socket what cannot be read is an uncaught exception, as in Node: a program may write there by itself.
       if (this.isDelivering || !this.isReadByRing) throw error;

@@ -170,6 +170,7 @@ impl Channel {
         self.ring_receives = self.ring.is_some();
         self.offered = None;
         self.decoder = Decoder::with_parcels(self.framing);
+        self.decoder.set_limit(self.limit);
     }
 
     /// Lends the ring's sending lane to somebody who writes to it by himself: the lane, and how many bytes have

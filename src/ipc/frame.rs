@@ -23,6 +23,16 @@ const KEPT: usize = 256 * 1024;
 /// What a parcel among lines begins with: no JSON does, nor can it contain this byte.
 const MARK: u8 = 1;
 
+/// What a v8 value begins with; among frames with lists anything else but a parcel is text.
+const V8_FORMAT: u8 = 0xff;
+
+/// What text has around a message, see lib/child_process/row_writer.js: brackets, a comma.
+const AROUND: usize = 3;
+
+/// What tells of keys begins with this, and is no message; it has up to so many bytes.
+const QUOTE: u8 = b'"';
+const MOST_OF_KEYS: usize = 4096;
+
 /// Before a parcel: the mark, three zeros, the length of what follows, 32 bits, little endian.
 const PARCEL_HEADER: usize = 8;
 
@@ -36,7 +46,8 @@ pub struct Decoder {
     buffer: Vec<u8>,
     /// How much of `buffer`, from its start, is whole messages.
     whole: usize,
-    /// Whether parcels may come among lines: messages with bytes that are no text, see lib/child_process/parcels.js.
+    /// Whether it is a ring's stream: messages in pieces of lists, see lib/child_process/row_writer.js, and among lines
+    /// parcels, with bytes that are no text, see lib/child_process/parcels.js.
     takes_parcels: bool,
     /// Where a parcel begins, behind the lines that are whole.
     parcel: Option<usize>,
@@ -66,7 +77,7 @@ impl Decoder {
         }
     }
 
-    /// The same, where parcels may come among lines.
+    /// The same, of a ring.
     pub fn with_parcels(framing: Framing) -> Self {
         Self { takes_parcels: true, ..Self::new(framing) }
     }
@@ -110,8 +121,9 @@ impl Decoder {
             Framing::Lengths => {
                 while let Some((header, rest)) = self.buffer[self.whole..].split_first_chunk::<HEADER>() {
                     let length = u32::from_be_bytes(*header) as usize;
-                    if HEADER + length > self.limit {
-                        self.is_over = true;
+                    if HEADER + length > self.limit && !self.is_about_keys(rest, length) {
+                        // It may be about keys, which its first byte says.
+                        self.is_over = !(rest.is_empty() && self.takes_parcels && length > 0);
                         return;
                     }
                     if rest.len() < length {
@@ -129,7 +141,7 @@ impl Decoder {
         let mut end = start;
         let lines = self.buffer[start..self.whole].split_inclusive(|&byte| byte == b'\n');
         for line in lines {
-            if line.len() > self.limit {
+            if line.len() > self.limit && !self.is_about_keys(line, line.len()) {
                 self.is_over = true;
                 break;
             }
@@ -139,9 +151,16 @@ impl Decoder {
         let rest = match (self.parcel, self.parcel_end()) {
             (Some(parcel), Some(end)) => end - parcel - PARCEL_HEADER,
             (Some(_), None) => 0,
+            (None, _) if self.is_about_keys(&self.buffer[end..], self.buffer.len() - end) => 0,
             (None, _) => self.partial_len(),
         };
         self.is_over |= rest > self.limit;
+    }
+
+    /// Whether text of this length, of which part may be here, may be longer than messages are, a little.
+    fn is_about_keys(&self, text: &[u8], length: usize) -> bool {
+        let is_keys = text.first() == Some(&QUOTE) && length <= MOST_OF_KEYS;
+        self.takes_parcels && (is_keys || length <= self.limit.saturating_add(AROUND))
     }
 
     fn scan_lines(&mut self, start: usize) {
@@ -255,6 +274,35 @@ impl Decoder {
     /// Whether there is something to take.
     pub fn is_ready(&self) -> bool {
         self.whole > 0 || self.has_parcel()
+    }
+
+    /// Takes the whole messages as one list in JSON, if all are pieces of one: in brackets, with a zero behind the
+    /// last comma.
+    pub fn take_list(&mut self) -> Option<Vec<u8>> {
+        if self.whole == 0 {
+            return None;
+        }
+        let mut list = Vec::with_capacity(self.whole + 3);
+        list.push(b'[');
+        match self.framing {
+            Framing::Lines => list.extend_from_slice(self.whole()),
+            Framing::Lengths => {
+                let mut rest = self.whole();
+                while let Some((header, behind)) = rest.split_first_chunk::<HEADER>() {
+                    let (text, behind) = behind.split_at_checked(u32::from_be_bytes(*header) as usize)?;
+                    if matches!(text.first(), None | Some(&MARK | &V8_FORMAT)) {
+                        return None;
+                    }
+                    list.extend_from_slice(text);
+                    // Where one ends that is not what it should be.
+                    list.push(b'\n');
+                    rest = behind;
+                }
+            }
+        }
+        list.extend_from_slice(b"0]");
+        self.consume();
+        Some(list)
     }
 
     /// Forgets the whole messages.
@@ -392,6 +440,57 @@ mod tests {
         assert_eq!((decoder.whole(), decoder.is_partial()), (&b""[..], true));
         decoder.push(b"y");
         assert_eq!(decoder.take(), frame(b"xy"));
+    }
+
+    #[test]
+    fn whole_messages_of_a_ring_are_one_list() {
+        let mut lines = Decoder::with_parcels(Framing::Lines);
+        assert_eq!(lines.take_list(), None);
+        lines.push(b"{},\n0,1,\n[2]");
+        assert_eq!(lines.take_list().unwrap(), b"[{},\n0,1,\n0]");
+        lines.push(b",\n\x01");
+        assert_eq!(lines.take_list().unwrap(), b"[[2],\n0]");
+        assert_eq!((lines.take_list(), lines.is_partial()), (None, true));
+
+        let mut frames = Decoder::with_parcels(Framing::Lengths);
+        frames.push(&[frame(b"{},"), frame(b"0,1,"), b"\0\0".to_vec()].concat());
+        assert_eq!(frames.take_list().unwrap(), b"[{},\n0,1,\n0]");
+        frames.push(&[&b"\0\x02"[..], b"1,"].concat());
+        assert_eq!(frames.take_list().unwrap(), b"[1,\n0]");
+        for other in [&b""[..], &[MARK, 0], &[V8_FORMAT, 15]] {
+            frames.push(&[frame(b"1,"), frame(other)].concat());
+            assert_eq!(frames.take_list(), None);
+            assert_eq!(frames.take(), [frame(b"1,"), frame(other)].concat());
+        }
+    }
+
+    #[test]
+    fn keys_may_be_longer_than_messages_and_what_is_around_these_is_no_part_of_them() {
+        for framing in [Framing::Lines, Framing::Lengths] {
+            let message = |text: &[u8]| match framing {
+                Framing::Lines => [text, b",\n"].concat(),
+                Framing::Lengths => frame(&[text, b","].concat()),
+            };
+            let overhead = message(b"").len() - 1;
+            let keys = [b"\"", &[b'k'; 200][..], b"\""].concat();
+            let stream = [message(&keys), message(&[b'x'; 50])].concat();
+            for (limit, fits) in [(50 + overhead, true), (40, false)] {
+                for step in [1, 3, stream.len()] {
+                    let mut decoder = Decoder::with_parcels(framing);
+                    decoder.set_limit(limit);
+                    stream.chunks(step).for_each(|piece| decoder.push(piece));
+                    assert_eq!(
+                        (decoder.is_over(), decoder.whole() == stream),
+                        (!fits, fits),
+                        "{framing:?} {step}"
+                    );
+                }
+            }
+            let mut decoder = Decoder::with_parcels(framing);
+            decoder.set_limit(100);
+            decoder.push(&message(&[&b"\""[..], &[b'k'; MOST_OF_KEYS]].concat()));
+            assert!(decoder.is_over());
+        }
     }
 
     #[test]

@@ -46,6 +46,19 @@ impl Engine {
         text.map(Some)
     }
 
+    /// Takes what has arrived by a ring as one list, if it is all pieces of one.
+    #[napi]
+    pub fn channel_take_list<'env>(&self, env: &'env Env, id: u32) -> napi::Result<Option<JsString<'env>>> {
+        let Some(open) = self.state.channels.get(id) else { return Ok(None) };
+        let Some(list) = open.channel.borrow_mut().decoder().take_list() else { return Ok(None) };
+        let text = if list.is_ascii() {
+            env.create_string_latin1(&list)
+        } else {
+            env.create_string(String::from_utf8_lossy(&list))
+        };
+        text.map(Some)
+    }
+
     /// Takes the frames that have arrived, each with its length. Many bytes are not returned: `take` is called with
     /// them.
     #[napi(ts_args_type = "id: number, take: (frames: Buffer) => void")]

@@ -11,6 +11,9 @@ use crate::sys::scm;
 /// To what the parts of a message are padded.
 const PADDED: usize = 8;
 
+/// As in the decoder.
+const AROUND: usize = 3;
+
 /// What goes over the socket once messages do not: to wake the other side, and to carry a descriptor. The other
 /// side may still take it for the start of a message, or for a line without one.
 pub(super) const BELL: &[u8] = b"\n";
@@ -18,7 +21,9 @@ pub(super) const BELL: &[u8] = b"\n";
 impl Channel {
     /// Writes a message, framed already, behind those that are queued; `fd` goes with its first byte.
     pub fn write(&mut self, message: Cow<'_, [u8]>, fd: Option<BorrowedFd<'_>>) -> Result<Written, Errno> {
-        if message.len() > self.limit {
+        // In a ring there is a little around it.
+        let around = if self.ring_sends { AROUND } else { 0 };
+        if message.len() > self.limit.saturating_add(around) {
             return Err(Errno::EMSGSIZE);
         }
         self.write_all(message, 1, fd)
