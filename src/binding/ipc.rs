@@ -146,7 +146,8 @@ impl Channels {
             let outcome = match received {
                 Ok(true) => {
                     if round == 0 {
-                        open.linger.borrow_mut().works(Instant::now());
+                        let bytes = open.channel.borrow_mut().decoder().ready_len();
+                        open.linger.borrow_mut().works(Instant::now(), bytes);
                     }
                     state.emit(Kind::ChannelInput, id, 0, 0);
                     continue;

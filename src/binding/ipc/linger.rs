@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sched::sched_yield;
 
 use super::{Channels, Open, State};
-use crate::sys::linger::{Linger, PROCESSORS};
+use crate::sys::linger::PROCESSORS;
 use crate::sys::uv::Prepare;
 
 /// In which timers and whatever else the loop does not tell of may have to wait.
@@ -30,6 +30,12 @@ pub(super) struct Lingering {
 impl Lingering {
     fn prepare(&self) -> Option<Rc<Prepare>> {
         self.prepare.borrow().clone()
+    }
+
+    /// That of the most patient.
+    fn patience(&self, channels: &Channels) -> Duration {
+        let of = |id: &u32| channels.get(*id).map(|open| open.linger.borrow().patience());
+        self.ids.borrow().iter().filter_map(of).max().unwrap_or_default()
     }
 
     /// Before the environment ends.
@@ -72,6 +78,7 @@ impl Channels {
     /// Runs just before the loop would wait.
     fn linger(&self, state: &State) {
         let start = Instant::now();
+        let patience = self.lingering.patience(self);
         let (mut idle_since, mut glanced) = (start, start);
         while state.uv_loop.would_wait() && !self.lingering.ids.borrow().is_empty() {
             if self.serve_one(state) {
@@ -81,7 +88,7 @@ impl Channels {
                 let _ = sched_yield();
             }
             let now = Instant::now();
-            if now.duration_since(idle_since) >= Linger::FOR || now.duration_since(start) >= TURN {
+            if now.duration_since(idle_since) >= patience || now.duration_since(start) >= TURN {
                 break;
             }
             if now.duration_since(glanced) >= GLANCE {

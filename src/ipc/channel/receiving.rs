@@ -71,7 +71,7 @@ impl Channel {
             let count = self.decoder.fill(|buffer| ring.consumer.pop(RING_BATCH, buffer))?;
             if count == 0 {
                 // The rest of a large message is being copied by the other side, as a rule.
-                if self.decoder.partial_len() >= RING_BATCH
+                if self.decoder.coming() >= RING_BATCH
                     && wait_for(|| ring.consumer.available().map(|count| count > 0))?
                 {
                     continue;
