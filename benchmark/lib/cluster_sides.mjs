@@ -1,5 +1,7 @@
 // The sides of the cluster benchmarks: the same server behind four ways of sharing its port.
 
+import { readdirSync, readFileSync } from 'node:fs';
+
 import { load } from './load.mjs';
 import { startNode, stop } from './processes.mjs';
 
@@ -64,19 +66,80 @@ export function shareSides({ workers, connections, count }) {
   return Object.fromEntries(sides);
 }
 
+/** What `primarySides` measure. */
+export const primaryMetrics = /** @type {const} */ ({
+  requests: { unit: 'per s', better: 'higher' },
+  cpu: { unit: 'ms of the primary per 10,000', better: 'lower' },
+});
+
+/**
+ * One function a side: what the primary spends on connections. `isBlocked`: its JavaScript does nothing else meanwhile.
+ * @param {{ workers: number, isBlocked: boolean } & Omit<Parameters<typeof load>[0], 'port'>} options
+ */
+export function primarySides({ workers, isBlocked, warmup, ...options }) {
+  const sides = ['node', 'rcluster'].map((name) => {
+    const env = { ...SIDES[name], BLOCK_PRIMARY: isBlocked ? '1' : '' };
+    const run = () =>
+      withServer(env, workers, async (port, pid) => {
+        await load({ port, ...options, seconds: warmup });
+        const before = cpuOf(pid);
+        const { requests, perSecond } = await load({ port, ...options });
+        const cpu = requests === 0 ? null : ((cpuOf(pid) - before) * 10_000) / requests;
+        return { requests: perSecond, cpu };
+      });
+    return [name, run];
+  });
+  return Object.fromEntries(sides);
+}
+
+/** What `stormSides` measure. */
+export const stormMetrics = /** @type {const} */ ({
+  errors: { unit: 'count', better: 'lower' },
+  answered: { unit: 'count', better: 'higher' },
+  all: { unit: 'ms until the last answer', better: 'lower' },
+});
+
+/**
+ * One function a side: so many connections at once, each for one request.
+ * @param {{ workers: number, connections: number }} options
+ */
+export function stormSides({ workers, connections }) {
+  const options = { connections, count: connections, keepAlive: false, seconds: 20, isStorm: true };
+  const sides = ['node', 'rcluster'].map((name) => {
+    const run = async () => {
+      const env = { ...SIDES[name], BACKLOG: String(connections) };
+      const { requests, perSecond, errors } = await serve(env, workers, options);
+      return { errors, answered: requests, all: requests === 0 ? null : (requests / perSecond) * 1000 };
+    };
+    return [name, run];
+  });
+  return Object.fromEntries(sides);
+}
+
 async function measure(env, workers, options) {
   const { perSecond, p50, p99, errors } = await serve(env, workers, options);
   return { requests: perSecond, p50, p99, errors };
 }
 
 /** Starts the server, puts it under load, stops it. */
-async function serve(env, workers, options) {
+function serve(env, workers, options) {
+  return withServer(env, workers, (port) => load({ port, ...options }));
+}
+
+async function withServer(env, workers, run) {
   const child = startNode(server, [], { ...env, WORKERS: String(workers) });
   try {
-    return await load({ port: await listeningPort(child), ...options });
+    return await run(await listeningPort(child), child.pid);
   } finally {
     await stop(child);
   }
+}
+
+/** Milliseconds of processor time that a process has had, in all its threads. */
+function cpuOf(pid) {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const times = threads.map((id) => readFileSync(`/proc/${pid}/task/${id}/schedstat`, 'utf8').split(' ')[0]);
+  return times.reduce((sum, time) => sum + Number(time), 0) / 1e6;
 }
 
 function listeningPort(child) {

@@ -1,4 +1,4 @@
-// Puts a server under load from a process of its own: load.rs if that could be built, or else load_client.mjs.
+// Puts a server under load from a process of its own: load.rs, or load_client.mjs where there is no Rust.
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { runNode, runProgram } from './processes.mjs';
 const client = new URL('load_client.mjs', import.meta.url);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The program of load.rs; undefined where there is no Rust. @type {string | undefined | null} */
+/** The program of load.rs; undefined where it cannot be built. @type {string | undefined | null} */
 let program = null;
 
 /**
@@ -17,14 +17,16 @@ let program = null;
  */
 
 /**
- * `count`: ends after so many requests, and not by time.
+ * `count`: ends after so many requests, and not by time. `isStorm`: connects to all at once, where load.rs waits for
+ * each.
  * @param {{ port: number, path?: string, connections: number, keepAlive: boolean, seconds: number,
- *   warmup?: number, count?: number }} options
+ *   warmup?: number, count?: number, isStorm?: boolean }} options
  * @returns {Promise<LoadResult>}
  */
 export async function load(options) {
   if (program === null) program = build();
-  if (program === undefined) return JSON.parse(await runNode(client, [JSON.stringify(options)]));
+  if (program === undefined || options.isStorm)
+    return JSON.parse(await runNode(client, [JSON.stringify(options)]));
   const { port, path = '/', connections, keepAlive, seconds, warmup = 0, count } = options;
   const args = [port, path, connections, keepAlive ? 1 : 0, seconds, warmup, ...(count ? [count] : [])];
   return JSON.parse(await runProgram(program, args.map(String)));
@@ -33,12 +35,17 @@ export async function load(options) {
 /** Builds load.rs, once a run. */
 function build() {
   const args = ['build', '--release', '--example', 'load', '--message-format', 'json', '--quiet'];
-  const { status, stdout } = spawnSync('cargo', args, {
+  const { error, status, stdout } = spawnSync('cargo', args, {
     cwd: root,
     encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
+    stdio: ['ignore', 'pipe', 'inherit'],
   });
-  if (status !== 0) return undefined;
+  if (status !== 0) {
+    const why = error?.message ?? `cargo ended with code ${status}`;
+    console.warn(`lib/load.rs could not be built (${why}): the load comes from lib/load_client.mjs,`);
+    console.warn('which takes processor time from the servers. Do not compare with figures of load.rs.');
+    return undefined;
+  }
   const built = stdout.split('\n').map((line) => line && JSON.parse(line));
   return built.find((message) => message?.target?.name === 'load' && message.executable)?.executable;
 }
