@@ -16,14 +16,16 @@ describe.each(['node', 'rcluster'])('%s', (module) => {
   });
 
   test.each(['plain', 'frozen', 'proxy'])(
-    'a %s object in place of process.env is what counts',
+    'whether a %s object in place of process.env counts',
     async (kind) => {
       const { stdout, stderr } = await runScript(fixture('environment_put_in_place.cjs'), {
         module,
         args: [kind],
       });
       expect(stderr).toBe('');
-      expect(stdout.trim().split('\n')).toEqual([kind, 'genuine', '[]']);
+      // From Node 26 on it counts for nothing.
+      const first = Number(process.versions.node.split('.')[0]) >= 26 ? '' : kind;
+      expect(stdout.split('\n')).toEqual([first, 'genuine', '[]', '']);
     },
   );
 });

@@ -19,6 +19,8 @@ const {
   stringStartsWith,
 } = require('../untampered');
 
+/** As it was when this was loaded; by then something else may stand in its place. */
+const loadedEnv = process.env;
 const genuineEnv = isGenuine(process.env) ? process.env : undefined;
 
 /** Node's permission model, where it is on. */
@@ -114,7 +116,10 @@ function permissionNodeOptions(nodeOptions, args) {
  * @returns {string[] | undefined}
  */
 function environmentPairs(given, args) {
-  const env = given || process.env;
+  // From Node 26 on a child inherits the process's own environment, whatever stands in place of process.env.
+  const inheritsOwn = nodeMajor >= 26 && !given && permission === undefined;
+  if (inheritsOwn && isMainThread) return undefined;
+  const env = given || (inheritsOwn ? loadedEnv : process.env);
   const nodeOptions = permissionNodeOptions(env.NODE_OPTIONS, args);
   if (env === genuineEnv && nodeOptions === undefined) return undefined;
 
