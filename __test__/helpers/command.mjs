@@ -20,7 +20,10 @@ export const asUser = process.getuid() !== 0 ? [] : canStepDown() ? NOBODY : und
 
 function canStepDown() {
   const [program, ...args] = [...NOBODY, process.execPath, BIN, '--version'];
-  return spawnSync(program, args, { cwd: '/' }).status === 0;
+  // What is started so has to be able to start Node itself, which may be in root's own folder.
+  const isOpen =
+    spawnSync(process.execPath, ['--version'], { cwd: '/', uid: 65_534, gid: 65_534 }).status === 0;
+  return isOpen && spawnSync(program, args, { cwd: '/' }).status === 0;
 }
 
 /** An app as anybody writes it: it knows nothing of clusters. */
