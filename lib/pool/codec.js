@@ -21,7 +21,11 @@ const MAX_DEPTH = 200;
 const objectPrototype = Object.prototype;
 const arrayPrototype = Array.prototype;
 const { getPrototypeOf, keys } = Object;
+const { isArray } = Array;
 const { isProxy } = types;
+
+/** @type {any[]} */
+const anArray = [];
 
 /** How far a value is from JSON, in the order in which the worst decides. */
 const AS_JSON = 0;
@@ -69,7 +73,7 @@ function encode(value) {
       return PORT;
   }
   if (isPolluted()) return PORT;
-  if (getPrototypeOf(value) === arrayPrototype && !isProxy(value)) {
+  if (isArray(value) && getPrototypeOf(value) === arrayPrototype && !isProxy(value)) {
     encoded.payload = toColumns(value);
     if (encoded.payload !== undefined) return COLUMNS;
   }
@@ -120,10 +124,8 @@ function isJsonNumber(value) {
 
 /** Whether JSON.stringify would call something. */
 function isPolluted() {
-  return (
-    /** @type {any} */ (objectPrototype).toJSON !== undefined ||
-    /** @type {any} */ (arrayPrototype).toJSON !== undefined
-  );
+  // What an array inherits, objects do or arrays do; looked up where V8 remembers that there is none.
+  return /** @type {any} */ (anArray).toJSON !== undefined;
 }
 
 /** @param {any} value */
@@ -134,7 +136,8 @@ function classify(value) {
     if (level === AS_JSON && !areDistinct()) level = AS_CLONE;
     met = [];
   } else {
-    met.length = 0;
+    // At most one. Setting the length is a call into V8's runtime.
+    met.pop();
   }
   return level;
 }

@@ -46,7 +46,7 @@ function readCompletions() {
   if (count === 0) return;
   const values = text == null ? undefined : JSON.parse(text);
   // Running tasks may end in here in a nested way, so the cells are read before anybody is told.
-  const entries = Array.from(cells.subarray(1, 1 + count * FIELDS));
+  const entries = cells.slice(1, 1 + count * FIELDS);
   const results = new Array(count);
   for (let i = 0, json = 0; i < count; i++) {
     const kind = entries[i * FIELDS + 3];
