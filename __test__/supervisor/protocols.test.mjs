@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
+import net from 'node:net';
 import tls from 'node:tls';
 
 import { afterEach, describe, expect, test } from 'vitest';
@@ -189,6 +190,18 @@ describe('TLS', () => {
     const { sup, port } = await serving('https', { instances: 1, idleGrace: 200 });
     const socket = tls.connect({ host: '127.0.0.1', port, rejectUnauthorized: false });
     await once(socket, 'secureConnect');
+    const closed = once(socket.resume(), 'close');
+    const { duration } = await sup.reload();
+    await closed;
+    expect(duration).toBeLessThan(4000);
+  });
+
+  test.each(['https', 'http2'])('nor does one that never shakes hands (%s)', async (kind) => {
+    const { sup, port } = await serving(kind, { instances: 1, idleGrace: 200 });
+    const socket = net.connect(port, '127.0.0.1');
+    await once(socket, 'connect');
+    // Accepted, too: the answer to another one comes from the same worker.
+    if (kind === 'https') await ask({ port, isSecure: true });
     const closed = once(socket.resume(), 'close');
     const { duration } = await sup.reload();
     await closed;

@@ -18,6 +18,8 @@ const INTERVAL = 25;
 const servers = new Set();
 /** Responses that are not finished, as far as is known. @type {Set<any>} */
 const responses = new Set();
+/** Connections of servers of TLS that have not shaken hands: no server knows them. @type {Set<any>} */
+const handshakes = new Set();
 const counts = { requests: 0 };
 let isWatching = false;
 
@@ -27,8 +29,13 @@ function watch() {
   isWatching = true;
   seam.onServer(learn);
   channels.subscribe('net.server.socket', (message) => {
-    const { server } = /** @type {any} */ (message).socket;
-    if (server !== undefined && !servers.has(server)) learn(server);
+    const { socket } = /** @type {any} */ (message);
+    const { server } = socket;
+    if (server === undefined) return;
+    if (!servers.has(server)) learn(server);
+    if (!isSecure(server)) return;
+    handshakes.add(socket);
+    socket.once('close', () => handshakes.delete(socket));
   });
   channels.subscribe('http.server.request.start', (message) => {
     const { response, server } = /** @type {any} */ (message);
@@ -54,6 +61,14 @@ function learn(server) {
   servers.add(server);
   server.once('close', () => servers.delete(server));
   http2Sessions.learn(server, () => counts.requests++);
+  if (isSecure(server)) {
+    server.on('secureConnection', (/** @type {any} */ socket) => handshakes.delete(socket._parent));
+  }
+}
+
+/** Without loading node:tls for it. @param {any} server */
+function isSecure(server) {
+  return typeof server.setSecureContext === 'function';
 }
 
 /** Requests that are being answered; forgets those that were broken off. */
@@ -152,12 +167,18 @@ class Draining {
       }
       for (const socket of idle) if (isQuiet(socket)) this.release(socket);
     }
+    for (const socket of handshakes) this.closeIdle(socket);
     for (const socket of this.idle.keys()) if (socket.destroyed) this.idle.delete(socket);
   }
 
   /** @param {any} socket */
   release(socket) {
     if (this.move && seam.move(socket)) return;
+    this.closeIdle(socket);
+  }
+
+  /** Closes it when nothing has come for a while. @param {any} socket */
+  closeIdle(socket) {
     const now = performance.now();
     const seen = this.idle.get(socket);
     if (seen === undefined || seen.read !== socket.bytesRead) {
