@@ -1,5 +1,7 @@
 // What is sent arrives: values, sizes, order, in both serialisations, towards a stock Node child.
 
+import net from 'node:net';
+
 import { describe, expect, test } from 'vitest';
 
 import { ask, collect, withChild, withUncaughtCollected } from '../helpers/ipc.mjs';
@@ -86,6 +88,14 @@ describe.each(both)('advanced, parent is %s', (name, childProcess) => {
       expect(Object.getPrototypeOf(value)).toBe(Object.prototype);
       expect(value.name).toBe('kept');
       port.close();
+    }));
+
+  test('a Blob and a BlockList arrive as objects without anything', () =>
+    withChild({ childProcess, serialization: 'advanced' }, async (child) => {
+      for (const sent of [new Blob(['text']), new net.BlockList()]) {
+        const { value, after } = await ask(child, { command: 'echo', value: { value: sent, after: 5 } });
+        expect([Object.getPrototypeOf(value), Object.keys(value), after]).toEqual([Object.prototype, [], 5]);
+      }
     }));
 });
 
