@@ -22,6 +22,12 @@ describe.each(both)('%s', (name, Pool) => {
     });
   });
 
+  test('useAtomics, an option of Piscina 4, is shown and does nothing', async () => {
+    const pool = poolOf(Pool, { useAtomics: false });
+    expect(pool.options).toMatchObject({ useAtomics: false, atomics: 'sync' });
+    expect((await pool.run(undefined, { name: 'about' })).resourceLimits).toBeDefined();
+  });
+
   test('resourceLimits reach the thread', async () => {
     const pool = poolOf(Pool, { resourceLimits: { maxOldGenerationSizeMb: 64 } });
     expect((await pool.run(undefined, { name: 'about' })).resourceLimits.maxOldGenerationSizeMb).toBe(64);
