@@ -3,6 +3,7 @@
 
 // `rcluster`: Node's own `cluster` object, with our engine behind it.
 
+require = require('./lib/loader').within(module, require);
 const { isExpected } = require('./lib/platform');
 
 module.exports = isExpected

@@ -9,13 +9,20 @@
 const fs = require('node:fs');
 const vm = require('node:vm');
 
-const { stringIndexOf, stringLastIndexOf, stringSlice } = require('./untampered');
-
-// As they are now: by the first call a program may have replaced them.
+// As they are now: by the first call a program may have replaced them. What ./untampered has is not loaded yet: this is
+// the first of our files, and the only one that Node's `require` loads.
 const { readFileSync } = fs;
 const { compileFunction } = vm;
 const { defineProperty } = Object;
 const { apply } = Reflect;
+const { call } = Function.prototype;
+const { indexOf, lastIndexOf, slice } = String.prototype;
+/** @type {(text: string, part: string) => number} */
+const stringIndexOf = call.bind(/** @type {any} */ (indexOf));
+/** @type {(text: string, part: string) => number} */
+const stringLastIndexOf = call.bind(/** @type {any} */ (lastIndexOf));
+/** @type {(text: string, start: number, end?: number) => string} */
+const stringSlice = call.bind(/** @type {any} */ (slice));
 
 const Module = /** @type {any} */ (module.constructor);
 

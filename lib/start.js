@@ -9,7 +9,6 @@ const nodeChildProcess = require('node:child_process');
 const fs = require('node:fs');
 const { inspect, promisify } = require('node:util');
 
-require = require('./loader').within(module, require);
 const platform = require('./platform');
 // Keeps the language's functions as they are now: by the first call a program may have replaced them.
 const { methodDescriptor, nodeMajor } = require('./untampered');

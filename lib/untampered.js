@@ -81,7 +81,6 @@ module.exports = {
   stringCharCodeAt: uncurry(string.charCodeAt),
   stringIncludes: uncurry(string.includes),
   stringIndexOf: uncurry(string.indexOf),
-  stringLastIndexOf: uncurry(string.lastIndexOf),
   stringReplaceAll: uncurry(string.replaceAll),
   stringSlice: uncurry(string.slice),
   stringSplit: uncurry(string.split),
