@@ -1,5 +1,3 @@
-import net from 'node:net';
-
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 
 import {
@@ -7,7 +5,6 @@ import {
   cluster,
   endAll,
   greeted,
-  greeting,
   listenAll,
   startWorker,
   startWorkers,
@@ -210,28 +207,6 @@ test('a stopped worker gets no new connections, and those on their way to it go 
   stopped.process.kill('SIGCONT');
   await waitFor(() => stopped.load.silentFor < 500);
   await waitFor(async () => (await takerOf(port)) === stopped.id);
-});
-
-test('what waits for a worker that a request blocks soon goes to an idle one', async () => {
-  const { port } = await cast(SCHED_RR, 2, 'blocked');
-  /** How long it takes to get an answer that comes after so many milliseconds. */
-  const ask = async (milliseconds) => {
-    const from = performance.now();
-    const socket = net.connect(port, '127.0.0.1');
-    socket.write(`${milliseconds}`);
-    await greeting(socket);
-    return performance.now() - from;
-  };
-  const waits = [];
-  for (let round = 0; round < 11; round++) {
-    const blocked = ask(150);
-    await sleep(20);
-    // Two of them are the blocked worker's.
-    waits.push(Math.max(...(await Promise.all([0, 0, 0, 0].map(ask)))));
-    await blocked;
-  }
-  // In the middle of its request the worker must not pass for one that sleeps, which may take 50 ms to wake up.
-  expect(waits.sort((a, b) => a - b)[5]).toBeLessThan(40);
 });
 
 test('while workers crash at their start, new ones get nothing before they have lived a while', async () => {

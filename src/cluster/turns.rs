@@ -20,8 +20,6 @@ pub const SLOTS: usize = 32;
 const ASLEEP: usize = 64;
 /// The worker: how often its event loop has turned.
 const TURNED: usize = 65;
-/// The worker: how many connections it has accepted since its event loop turned last: they are to be served.
-const UNSERVED: usize = 66;
 /// The accept thread: 1 while it wants to be told when the worker has gone on.
 const WANTED: usize = 72;
 /// The accept thread: the highest slot in use, and one.
@@ -121,15 +119,9 @@ impl Load {
         self.word(TURNED).load(SeqCst).wrapping_add(self.accepted_so_far())
     }
 
-    /// In the worker: how many connections it has accepted in this turn of its event loop.
-    pub fn set_unserved(&self, count: u64) {
-        self.word(UNSERVED).store(count, Relaxed);
-    }
-
-    /// Whether the event loop of the worker waits for something to do, as far as can be seen from here: what it does
-    /// with input looks like sleep until its loop turns, but connections just accepted are known to bring some.
-    pub fn is_idle(&self) -> bool {
-        self.word(ASLEEP).load(SeqCst) != 0 && self.word(UNSERVED).load(Relaxed) == 0
+    /// Whether the event loop of the worker sleeps, so that what it is given needs a bell.
+    pub fn is_asleep(&self) -> bool {
+        self.word(ASLEEP).load(SeqCst) != 0
     }
 
     /// In the accept thread: whether to ring the worker's bell. Once only for each sleep.
@@ -179,23 +171,10 @@ mod tests {
         ours.use_slot(0);
         assert!(!ours.wake());
         assert!(theirs.fall_asleep());
-        assert!(ours.is_idle() && ours.wake() && !ours.wake());
+        assert!(ours.is_asleep() && ours.wake() && !ours.wake());
         ours.give_turn(0);
         assert!(!theirs.fall_asleep());
         assert!(!ours.wake());
-    }
-
-    #[test]
-    fn a_worker_that_has_just_accepted_does_not_pass_for_idle_though_its_loop_polls() {
-        let (ours, fd) = Load::create().unwrap();
-        let theirs = Load::open(&fd).unwrap();
-        theirs.wake_up();
-        theirs.set_unserved(1);
-        assert!(theirs.fall_asleep() && !ours.is_idle());
-        theirs.wake_up();
-        theirs.set_unserved(0);
-        assert!(!ours.is_idle());
-        assert!(theirs.fall_asleep() && ours.is_idle());
     }
 
     #[test]

@@ -209,14 +209,12 @@ fn take_turns(state: &Weak<State>) {
         side.inbox.borrow().load().inspect(|load| load.wake_up());
     });
     let Some(state) = state.upgrade() else { return };
-    let mut count = 0;
     for _ in 0..ADOPT_BATCH {
         // Looked up each time: what runs on a connection may end this side.
         let Some(side) = state.cluster.worker.borrow().clone() else { return };
         let accepted = side.inbox.borrow().accept();
         match accepted {
             Accepted::Connection(packet, connection) => {
-                count += 1;
                 let fd = connection.into_raw_fd();
                 state.emit(Kind::HandoffConnection, packet.token, fd, packet.listener as i32);
             }
@@ -228,7 +226,6 @@ fn take_turns(state: &Weak<State>) {
         }
     }
     let Some(side) = state.cluster.worker.borrow().clone() else { return };
-    side.inbox.borrow().load().inspect(|load| load.set_unserved(count));
     side.inbox.borrow_mut().tell_news();
     if side.inbox.borrow().has_unsent() {
         side.update_watch();

@@ -69,7 +69,7 @@ impl Worker {
 
     /// Whether it is still in the middle of what made it late.
     pub(super) fn is_late(&self) -> bool {
-        self.late_at.is_some_and(|at| at == self.load.progress() && !self.load.is_idle())
+        self.late_at.is_some_and(|at| at == self.load.progress() && !self.load.is_asleep())
     }
 
     /// Whether it has not gone on for long; asked of one that has turns.
@@ -177,7 +177,7 @@ impl Acceptor {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         if worker.load.give_turn(slot) == 0 {
             let now = Instant::now();
-            let patience = if worker.load.is_idle() { WAKING_TIME } else { policy.patience() };
+            let patience = if worker.load.is_asleep() { WAKING_TIME } else { policy.patience() };
             (worker.seen_progress, worker.late_from) = (worker.load.progress(), now + patience);
             let check = now + policy.patience();
             self.late_check = Some(self.late_check.map_or(check, |at| at.min(check)));
@@ -246,7 +246,7 @@ impl Acceptor {
 fn is_idle(workers: &HashMap<WorkerId, Worker>, member: &Member) -> bool {
     let Way::Handoff { ready: true, slot: Some(slot), .. } = member.way else { return false };
     workers.get(&member.worker).is_some_and(|worker| {
-        let is_free = worker.load.is_idle() && worker.load.turns(slot).given == 0;
+        let is_free = worker.load.is_asleep() && worker.load.turns(slot).given == 0;
         is_free && !worker.ended && !worker.paused
     })
 }
