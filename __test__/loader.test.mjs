@@ -84,7 +84,6 @@ test('errors name the file and the line', () => {
 
 test('in a host with modules of its own, its require is used', () => {
   const hosts = () => 'host';
-  const load = (request) => require(request === './untampered' ? `${root}lib/untampered.js` : request);
   const host = { exports: {} };
   new Function('module', 'require', readFileSync(`${root}lib/loader.js`, 'utf8'))(host, require);
   expect(host.exports.within({ path: directory }, hosts)).toBe(hosts);
