@@ -28,6 +28,7 @@ test.each([
   'draining.cjs',
   'thread_in_worker.cjs',
   'esm.mjs',
+  'inspect_ports.cjs',
   'orphans.cjs SIGTERM',
   'orphans.cjs SIGKILL',
 ])('%s', async (program) => {
