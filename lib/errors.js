@@ -4,6 +4,7 @@
 // Errors as Node makes them: same classes, codes, messages and properties on every supported line, and stacks
 // that start at the function the user called wrongly, not in here.
 
+const path = require('node:path');
 const util = require('node:util');
 
 const { SafeMap, arrayIncludes, create, methodDescriptor, nodeMajor } = require('./untampered');
@@ -96,10 +97,27 @@ function formatList(items, word) {
   return `${items.slice(0, -1).join(', ')}, ${word} ${items[items.length - 1]}`;
 }
 
+/** @type {boolean | undefined} */
+let isConstructorTrusted;
+
+/**
+ * Whether this Node takes what an object has as its constructor for one: it did in each line, up to some release of it.
+ * Then it fails by a TypeError of its own where that is a number.
+ */
+function trustsConstructor() {
+  if (isConstructorTrusted !== undefined) return isConstructorTrusted;
+  try {
+    path.basename(/** @type {any} */ ({ constructor: 5 }));
+  } catch (error) {
+    isConstructorTrusted = /** @type {any} */ (error).code !== 'ERR_INVALID_ARG_TYPE';
+  }
+  return isConstructorTrusted;
+}
+
 /** @param {any} value */
 function describeObject(value) {
   const { constructor } = value;
-  if (nodeMajor >= 26) {
+  if (!trustsConstructor()) {
     const name = constructor?.name;
     if (typeof name === 'string' && name !== '') return `an instance of ${name}`;
   } else if (constructor && 'name' in constructor) {

@@ -2,6 +2,9 @@ import { describe, expect, test } from 'vitest';
 
 import { fixture, runScript } from '../helpers/run_script.mjs';
 
+// In newer releases of Node 26 what stands in place of process.env counts for nothing.
+const inheritsOwn = typeof process.binding('process_wrap').getEnvPairs === 'function';
+
 describe.each(['node', 'rcluster'])('%s', (module) => {
   test('children of a worker thread get the environment of the worker', async () => {
     const { stdout, stderr, code } = await runScript(fixture('worker_environment.cjs'), { module });
@@ -23,8 +26,7 @@ describe.each(['node', 'rcluster'])('%s', (module) => {
         args: [kind],
       });
       expect(stderr).toBe('');
-      // From Node 26 on it counts for nothing.
-      const first = Number(process.versions.node.split('.')[0]) >= 26 ? '' : kind;
+      const first = inheritsOwn ? '' : kind;
       expect(stdout.split('\n')).toEqual([first, 'genuine', '[]', '']);
     },
   );

@@ -19,6 +19,8 @@ const {
   stringStartsWith,
 } = require('../untampered');
 
+const { defineProperty, getOwnPropertyDescriptor } = Object;
+
 /** As it was when this was loaded; by then something else may stand in its place. */
 const loadedEnv = process.env;
 const genuineEnv = isGenuine(process.env) ? process.env : undefined;
@@ -46,6 +48,30 @@ function isGenuine(env) {
     // A frozen object refuses too, in other words.
     return /** @type {any} */ (error).code === 'ERR_INVALID_OBJECT_DEFINE_PROPERTY';
   }
+}
+
+/** @type {boolean | undefined} */
+let isOwnInherited;
+
+/**
+ * Whether a child inherits the process's own environment, whatever stands in place of process.env: so it is from some
+ * release of Node 26 on, which has a function for it.
+ */
+function isInherited() {
+  if (nodeMajor < 26 || isOwnInherited !== undefined) return isOwnInherited ?? false;
+  const process = /** @type {any} */ (globalThis.process);
+  const before = getOwnPropertyDescriptor(process, 'noDeprecation');
+  // What looks into Node is deprecated, which is nothing to tell the program.
+  process.noDeprecation = true;
+  try {
+    isOwnInherited = typeof process.binding('process_wrap').getEnvPairs === 'function';
+  } catch {
+    isOwnInherited = true;
+  } finally {
+    if (before === undefined) delete process.noDeprecation;
+    else defineProperty(process, 'noDeprecation', before);
+  }
+  return isOwnInherited;
 }
 
 /** @param {any} value @param {string} name */
@@ -116,8 +142,7 @@ function permissionNodeOptions(nodeOptions, args) {
  * @returns {string[] | undefined}
  */
 function environmentPairs(given, args) {
-  // From Node 26 on a child inherits the process's own environment, whatever stands in place of process.env.
-  const inheritsOwn = nodeMajor >= 26 && !given && permission === undefined;
+  const inheritsOwn = !given && permission === undefined && isInherited();
   if (inheritsOwn && isMainThread) return undefined;
   const env = given || (inheritsOwn ? loadedEnv : process.env);
   const nodeOptions = permissionNodeOptions(env.NODE_OPTIONS, args);
