@@ -60,7 +60,7 @@ const list = [
 ];
 
 export async function* cases({ smoke }) {
-  const seconds = smoke ? 0.2 : 1;
+  const seconds = smoke ? 0.1 : 1;
   for (const { title, metrics, bytes, withProcesses, ...options } of list) {
     const side = (module, runtime) => async () =>
       JSON.parse(
