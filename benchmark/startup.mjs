@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 import { alternate } from './lib/pair.mjs';
+import { inherited } from './lib/processes.mjs';
 import { median } from './lib/stats.mjs';
 
 export const question = 'how much later is a program ready that is started with rcluster/register?';
@@ -12,7 +13,7 @@ const file = (/** @type {string} */ name) => fileURLToPath(new URL(name, import.
 /** Milliseconds of one `node -e 0`. */
 function timeOf(args) {
   const startedAt = performance.now();
-  const { status } = spawnSync(process.execPath, [...args, '-e', '0'], { stdio: 'ignore' });
+  const { status } = spawnSync(process.execPath, [...args, '-e', '0'], { stdio: 'ignore', env: inherited });
   if (status !== 0) throw new Error(`node ${args.join(' ')} ended with ${status}`);
   return performance.now() - startedAt;
 }

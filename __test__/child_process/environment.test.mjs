@@ -1,9 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { fixture, runScript } from '../helpers/run_script.mjs';
-
-// In newer releases of Node 26 what stands in place of process.env counts for nothing.
-const inheritsOwn = typeof process.binding('process_wrap').getEnvPairs === 'function';
+import { inheritsOwnEnvironment } from '../parity/both.mjs';
 
 describe.each(['node', 'rcluster'])('%s', (module) => {
   test('children of a worker thread get the environment of the worker', async () => {
@@ -26,7 +24,7 @@ describe.each(['node', 'rcluster'])('%s', (module) => {
         args: [kind],
       });
       expect(stderr).toBe('');
-      const first = inheritsOwn ? '' : kind;
+      const first = inheritsOwnEnvironment ? '' : kind;
       expect(stdout.split('\n')).toEqual([first, 'genuine', '[]', '']);
     },
   );

@@ -14,6 +14,9 @@ export const both = [
 
 export const nodeChildProcess = node.default;
 
+/** Whether children inherit the process's own environment, whatever stands in place of process.env: in late Node 26. */
+export const inheritsOwnEnvironment = typeof process.binding('process_wrap').getEnvPairs === 'function';
+
 export const nodeMajor = Number(process.versions.node.split('.')[0]);
 
 /** What a program can tell of an error, without its stack. */

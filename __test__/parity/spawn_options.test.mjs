@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 
 import { afterEach, describe, expect, test } from 'vitest';
 
-import { both } from './both.mjs';
+import { both, inheritsOwnEnvironment } from './both.mjs';
 
 /** What a child writes to its stdout. */
 async function outputOf(child) {
@@ -44,9 +44,11 @@ describe.each(both)('%s', (name, { exec, fork, spawn }) => {
     const genuine = process.env;
     process.env = { PATH: genuine.PATH, ONLY: 'this' };
     try {
-      const isIgnored = typeof process.binding('process_wrap').getEnvPairs === 'function';
       const { PATH, ONLY } = await environmentOf();
-      expect({ PATH, ONLY }).toEqual({ PATH: genuine.PATH, ONLY: isIgnored ? undefined : 'this' });
+      expect({ PATH, ONLY }).toEqual({
+        PATH: genuine.PATH,
+        ONLY: inheritsOwnEnvironment ? undefined : 'this',
+      });
     } finally {
       process.env = genuine;
     }

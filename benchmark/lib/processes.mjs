@@ -5,6 +5,11 @@ import { fileURLToPath } from 'node:url';
 
 import { killGroup, startGroup } from '../../scripts/lib/group.mjs';
 
+/** What programs under measurement inherit. */
+export const inherited = { ...process.env };
+// Node reads these certificates before anything else, which takes longer than the rest of its start.
+delete inherited.NODE_EXTRA_CA_CERTS;
+
 /**
  * Starts a Node program; its stderr is ours.
  * @param {URL} file
@@ -18,8 +23,6 @@ export function startNode(file, args = [], env = {}, runtime = process.execPath)
 
 /** @param {string} program @param {string[]} args @param {NodeJS.ProcessEnv} env */
 function startProgram(program, args, env) {
-  // Node reads these certificates before anything else, which takes longer than the rest of its start.
-  const { NODE_EXTRA_CA_CERTS, ...inherited } = process.env;
   const child = startGroup(program, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...inherited, ...env },

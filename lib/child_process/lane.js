@@ -13,6 +13,8 @@ const { engine } = require('../native');
 const { NOT_TAKEN, UV_EMSGSIZE } = require('./outbox');
 const rows = require('./row_writer');
 
+const { AROUND, COMMA, MOST_PER_UNIT, NEWLINE } = rows;
+
 /** The same as in src/ipc/ring.rs. */
 const SIZE = 1 << 20;
 const HEADER = 4096;
@@ -20,17 +22,8 @@ const WRITTEN = 0 / 4;
 const READ = 64 / 4;
 const READER_SLEEPS = 128 / 4;
 
-const NEWLINE = 10;
-const COMMA = 44;
-
 /** Bytes of a frame's length. */
 const FRAME_HEADER = 4;
-
-/** UTF-8 takes up to this many bytes for each unit of a string. */
-const MOST_PER_UNIT = 3;
-
-/** What ends a line, and what may be around it. */
-const AROUND = 4;
 
 class Lane {
   takesText = true;
@@ -88,8 +81,9 @@ class Lane {
   writeRow(message) {
     const { bytes, wire } = this;
     const writer = wire.rows;
+    if (wire.messageLimit !== Infinity) return NOT_TAKEN;
     const shape = writer.shapeFor(message);
-    if (shape === undefined || wire.messageLimit !== Infinity) return NOT_TAKEN;
+    if (shape === undefined) return NOT_TAKEN;
     const { isAdvanced } = wire.codec;
     if (shape.number === -1) {
       const place = this.placeFor(rows.MOST);

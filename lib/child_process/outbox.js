@@ -13,19 +13,12 @@ const { engine } = require('../native');
 const rows = require('./row_writer');
 const { SafeSet } = require('../untampered');
 
+const { AROUND, COMMA, MOST_PER_UNIT, NEWLINE } = rows;
+
 const SIZE = 16 * 1024;
 
 /** Messages in one tick from which on they go together. */
 const BURST = 128;
-
-const NEWLINE = 10;
-const COMMA = 44;
-
-/** UTF-8 takes up to this many bytes for each unit of a string. */
-const MOST_PER_UNIT = 3;
-
-/** What ends a line, and what may be around it. */
-const AROUND = 4;
 
 /** What it returns of a message above the limit. */
 const UV_EMSGSIZE = -os.constants.errno.EMSGSIZE;
@@ -61,9 +54,9 @@ class Outbox {
   /** As to the lane; of shapes only that the other end knows. @param {any} message */
   writeRow(message) {
     const { bytes, wire } = this;
+    if (wire.messageLimit !== Infinity || wire.codec.isAdvanced) return NOT_TAKEN;
     const shape = wire.rows.shapeFor(message);
-    if (shape === undefined || shape.number === -1 || wire.codec.isAdvanced) return NOT_TAKEN;
-    if (wire.messageLimit !== Infinity || !this.hasRoom(rows.MOST + AROUND)) return NOT_TAKEN;
+    if (shape === undefined || shape.number === -1 || !this.hasRoom(rows.MOST + AROUND)) return NOT_TAKEN;
     const end = wire.rows.write(shape, message, bytes, this.length, false);
     if (end === -1) return NOT_TAKEN;
     bytes[end] = NEWLINE;

@@ -36,6 +36,9 @@ const MOST = 4096;
 /** Longer strings are escaped by JSON.stringify in less time. */
 const SHORT = 64;
 
+/** Bytes around a message's text at most: brackets, a comma, and what ends a line. */
+const AROUND = 4;
+
 /** Bytes of a short string or number, and the comma. */
 const MOST_PER_VALUE = SHORT + 8;
 
@@ -56,6 +59,7 @@ const NOT_LOOKED_AT = 256;
 /** Rows that were not taken in the end: messages with these keys have values that JSON is for. */
 const MOST_REFUSALS = 8;
 
+const NEWLINE = 10;
 const QUOTE = 34;
 const COMMA = 44;
 const MINUS = 45;
@@ -340,4 +344,16 @@ function writeInteger(bytes, place, value) {
   return end;
 }
 
-module.exports = { FORMAT, MOST, MOST_KEYS, MOST_SHAPES, RowWriter, asElement, isUsable };
+module.exports = {
+  AROUND,
+  COMMA,
+  FORMAT,
+  MOST,
+  MOST_KEYS,
+  MOST_PER_UNIT,
+  MOST_SHAPES,
+  NEWLINE,
+  RowWriter,
+  asElement,
+  isUsable,
+};

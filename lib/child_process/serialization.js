@@ -126,6 +126,14 @@ const MAX_TOGETHER = 128 * 1024;
 let parcel;
 const takeParcel = (/** @type {any[]} */ ...parts) => void (parcel = parts);
 
+/** Reads what a ring has brought, if it is all pieces of one list; whether it was. @param {Wire} wire */
+function readList({ id, deliver, rowsRead }) {
+  const list = engine.channelTakeList(id);
+  if (list === null) return false;
+  rowsRead.read(list, deliver);
+  return true;
+}
+
 /** @type {Codec} */
 const json = {
   isAdvanced: false,
@@ -168,13 +176,10 @@ const json = {
     return engine.channelWriteLine(id, line, fd);
   },
 
-  read({ id, deliver, isReadByRing, rowsRead }) {
-    if (isReadByRing) {
-      const list = engine.channelTakeList(id);
-      if (list !== null) {
-        rowsRead.read(list, deliver);
-        return;
-      }
+  read(wire) {
+    const { id, deliver } = wire;
+    if (wire.isReadByRing) {
+      if (readList(wire)) return;
       engine.channelTakeParcel(id, takeParcel);
       if (parcel !== undefined) {
         const parts = parcel;
@@ -276,14 +281,9 @@ const advanced = {
     return engine.channelWriteFrame(id, frame, fd);
   },
 
-  read({ id, deliver, isReadByRing, rowsRead }) {
-    if (isReadByRing) {
-      const list = engine.channelTakeList(id);
-      if (list !== null) {
-        rowsRead.read(list, deliver);
-        return;
-      }
-    }
+  read(wire) {
+    const { id, deliver, rowsRead } = wire;
+    if (wire.isReadByRing && readList(wire)) return;
     let frames = engine.channelTakeFrames(id, takeFrames);
     if (!frames) {
       frames = large;

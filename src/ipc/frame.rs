@@ -30,7 +30,7 @@ const MARK: u8 = 1;
 const V8_FORMAT: u8 = 0xff;
 
 /// What text has around a message, see lib/child_process/row_writer.js: brackets, a comma.
-const AROUND: usize = 3;
+pub(super) const AROUND: usize = 3;
 
 /// What tells of keys begins with this, and is no message; it has up to so many bytes.
 const QUOTE: u8 = b'"';

@@ -6,13 +6,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 
 use super::{CALLS_PER_TURN, Channel, Flushed, RING_BATCH, Written, wait_for};
+use crate::ipc::frame::AROUND;
 use crate::sys::scm;
 
 /// To what the parts of a message are padded.
 const PADDED: usize = 8;
-
-/// As in the decoder.
-const AROUND: usize = 3;
 
 /// What goes over the socket once messages do not: to wake the other side, and to carry a descriptor. The other
 /// side may still take it for the start of a message, or for a line without one.
