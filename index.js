@@ -7,7 +7,7 @@ require = require('./lib/loader').within(module, require);
 const { isExpected } = require('./lib/platform');
 
 module.exports = isExpected
-  ? require('./lib/start').installCluster()
+  ? require('./lib/cluster/install').installCluster()
   : require('./lib/cluster/without_engine').install();
 
 // For `import { fork, isPrimary } from 'rcluster'`: Node finds named exports by this shape, without running it.

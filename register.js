@@ -6,13 +6,21 @@
 
 require = require('./lib/loader').within(module, require);
 const { isExpected } = require('./lib/platform');
+const { whenLoaded } = require('./lib/builtins');
+const { later } = require('./lib/lazy');
 
 // What node:module gives, without the time it takes to load that.
 const Module = /** @type {typeof import('node:module')} */ (/** @type {unknown} */ (module.constructor));
 
 if (isExpected) {
-  const { installChildProcess, installCluster } = require('./lib/start');
-  installChildProcess();
-  installCluster();
-  Module.syncBuiltinESMExports();
+  whenLoaded({
+    child_process: later(() => {
+      require('./lib/child_process/install').installChildProcess();
+      Module.syncBuiltinESMExports();
+    }),
+    cluster: later(() => {
+      require('./lib/cluster/install').installCluster();
+      Module.syncBuiltinESMExports();
+    }),
+  });
 }

@@ -7,9 +7,15 @@
 const path = require('node:path');
 const util = require('node:util');
 
-const { SafeMap, arrayIncludes, create, methodDescriptor, nodeMajor } = require('./untampered');
-
-const { assign } = Object;
+const {
+  SafeMap,
+  arrayIncludes,
+  assign,
+  create,
+  getOwnPropertyDescriptor,
+  methodDescriptor,
+  nodeMajor,
+} = require('./untampered');
 
 const typeNames = [
   'string',
@@ -234,7 +240,7 @@ function makeCoded(code, args, hide) {
 
 /** Makes an error whose trace is captured later, without paying for one now. @template T @param {() => T} make */
 function withoutTrace(make) {
-  const descriptor = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit');
+  const descriptor = getOwnPropertyDescriptor(Error, 'stackTraceLimit');
   if (!descriptor?.writable) return make();
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 0;

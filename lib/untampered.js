@@ -42,7 +42,18 @@ const arrayForEach = uncurry(array.forEach);
 /** @type {<T, R>(list: ReadonlyArray<T>, change: (item: T, at: number) => R) => R[]} */
 const arrayMap = uncurry(array.map);
 
-const { create, defineProperty, entries, freeze, keys, setPrototypeOf, values } = Object;
+const {
+  assign,
+  create,
+  defineProperties,
+  defineProperty,
+  entries,
+  freeze,
+  getOwnPropertyDescriptor,
+  keys,
+  setPrototypeOf,
+  values,
+} = Object;
 
 /**
  * The descriptor of a property like a class's method, which inherits nothing.
@@ -53,9 +64,19 @@ function methodDescriptor(value) {
   return { __proto__: null, value, writable: true, enumerable: false, configurable: true };
 }
 
+/**
+ * A descriptor that inherits nothing: a program may have given Object.prototype properties of such names.
+ * @param {PropertyDescriptor} descriptor
+ * @returns {PropertyDescriptor & { __proto__: null }}
+ */
+function bareDescriptor(descriptor) {
+  return { __proto__: null, ...descriptor };
+}
+
 module.exports = {
   SafeMap,
   SafeSet,
+  assign,
   arrayFill,
   arrayFilter,
   arrayFind,
@@ -69,10 +90,13 @@ module.exports = {
   arraySlice: uncurry(array.slice),
   arraySplice: uncurry(array.splice),
   arrayUnshift: uncurry(array.unshift),
+  bareDescriptor,
   create,
+  defineProperties,
   defineProperty,
   entries,
   freeze,
+  getOwnPropertyDescriptor,
   hasOwn: Object.hasOwn,
   keys,
   methodDescriptor,

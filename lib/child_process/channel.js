@@ -15,10 +15,9 @@ const { kPending } = require('./control');
 const { Ipc } = require('./ipc');
 const { messages } = require('./messages');
 const { PEER_PREFIX } = require('./peer');
-const { arrayIncludes, freeze, stringStartsWith } = require('../untampered');
+const { arrayIncludes, defineProperty, freeze, stringStartsWith } = require('../untampered');
 
 // As it was when rcluster was loaded: a program may replace it later.
-const { defineProperty } = Object;
 
 const { apply } = Reflect;
 
@@ -143,10 +142,10 @@ function setupChannel(child, takeFd, serializationMode, onClosed) {
   const ipc = new Ipc(child, takeFd, serializationMode, onClosed);
   /** @type {any} */
   const hidden = { __proto__: null, value: ipc, configurable: true };
-  Object.defineProperty(child, kIpc, hidden);
+  defineProperty(child, kIpc, hidden);
   child.channel = ipc.control;
   defineExtras(ipc);
-  if (nodeMajor < 26) Object.defineProperty(child, '_channel', deprecatedChannel);
+  if (nodeMajor < 26) defineProperty(child, '_channel', deprecatedChannel);
   child._handleQueue = null;
   child._pendingMessage = null;
   child.on('internalMessage', (/** @type {any} */ message, /** @type {any} */ handle) => {
@@ -179,7 +178,7 @@ function takeOverChannel(fd, serializationMode, born) {
     () => {},
     born,
   );
-  Object.defineProperty(target, kIpc, { value: ipc, configurable: true });
+  defineProperty(target, kIpc, { value: ipc, configurable: true });
   defineExtras(ipc);
   target.prependListener('internalMessage', (/** @type {any} */ message, /** @type {any} */ handle) => {
     // Node had read it, and not yet dispatched it, when the channel was taken over.

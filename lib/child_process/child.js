@@ -14,11 +14,11 @@ const { isMainThread } = require('node:worker_threads');
 
 const { errnoException, validateArray, validateObject, validateOneOf, validateString } = require('../errors');
 const { engine } = require('../native');
-const { childExtras, state } = require('../start');
 const { setupChannel } = require('./channel');
 const { ChildHandle, setPid } = require('./child_handle');
 const { nativeExtras, signalNumber, stepError, treeResult, usageObject } = require('./extras');
 const { pipeFrom, pauseHandle } = require('./handles');
+const { childExtras, state } = require('./install');
 const { checkPermission, packStrings } = require('./environment');
 const { getValidStdio } = require('./stdio');
 const {

@@ -9,7 +9,7 @@ const { AsyncResource } = require('node:async_hooks');
 const { engine, kinds, on } = require('../native');
 const { stepError, usageObject } = require('./extras');
 const { signalName } = require('./signals');
-const { SafeMap, arrayIndexOf } = require('../untampered');
+const { SafeMap, arrayIndexOf, defineProperty, getOwnPropertyDescriptor } = require('../untampered');
 
 /** Children whose end has not been reported, by the engine's id. @type {Map<number, ChildHandle>} */
 const running = new SafeMap();
@@ -97,7 +97,7 @@ class ChildHandle {
     this.pid = pid;
     this.referenced = true;
     running.set(id, this);
-    Object.defineProperty(this.child, 'pid', pidAccessor);
+    defineProperty(this.child, 'pid', pidAccessor);
   }
 
   /** The exec has worked, as somebody has waited to know. */
@@ -134,7 +134,7 @@ class ChildHandle {
   know(errno) {
     this.isSettled = true;
     // Unless somebody has put something else there.
-    if (Object.getOwnPropertyDescriptor(this.child, 'pid')?.get !== pidAccessor.get) return;
+    if (getOwnPropertyDescriptor(this.child, 'pid')?.get !== pidAccessor.get) return;
     setPid(this.child, errno === 0 ? this.pid : undefined);
   }
 
@@ -165,7 +165,7 @@ function onFailure({ child, onExit }, errno, step) {
 function setPid(child, pid) {
   /** @type {any} */
   const descriptor = { __proto__: null, value: pid, writable: true, enumerable: true, configurable: true };
-  Object.defineProperty(child, 'pid', descriptor);
+  defineProperty(child, 'pid', descriptor);
 }
 
 /** Knows the pid once the exec is known to have worked; read before that, it waits for it. @type {any} */
@@ -178,7 +178,7 @@ const pidAccessor = {
     const handle = this._handle;
     if (!(handle instanceof ChildHandle) || handle.id === -1) return undefined;
     handle.settleNow();
-    return Object.getOwnPropertyDescriptor(this, 'pid')?.value;
+    return getOwnPropertyDescriptor(this, 'pid')?.value;
   },
   /** @this {any} @param {any} value */
   set(value) {

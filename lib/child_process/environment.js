@@ -11,6 +11,8 @@ const {
   arrayFind,
   arrayIncludes,
   arrayPush,
+  defineProperty,
+  getOwnPropertyDescriptor,
   hasOwn,
   stringIncludes,
   stringIndexOf,
@@ -18,8 +20,6 @@ const {
   stringSplit,
   stringStartsWith,
 } = require('../untampered');
-
-const { defineProperty, getOwnPropertyDescriptor } = Object;
 
 /** As it was when this was loaded; by then something else may stand in its place. */
 const loadedEnv = process.env;
@@ -41,7 +41,7 @@ function isGenuine(env) {
   if (!isMainThread || isProxy(env)) return false;
   const probe = 'RCLUSTER_PROBE';
   try {
-    Object.defineProperty(env, probe, { value: '', configurable: true, writable: false, enumerable: false });
+    defineProperty(env, probe, { value: '', configurable: true, writable: false, enumerable: false });
     delete env[probe];
     return false;
   } catch (error) {

@@ -8,7 +8,7 @@ const { getSystemErrorName } = require('node:util');
 
 const { codedError, plainError } = require('../errors');
 const { extraOptions } = require('./extras');
-const { state } = require('../start');
+const { state } = require('./install');
 const {
   MAX_BUFFER,
   normalizeExecArgs,

@@ -6,7 +6,7 @@
 const nodeChildProcess = require('node:child_process');
 
 const { watch } = require('./inherited');
-const { functions, ownClass, state } = require('../start');
+const { functions, ownClass, state } = require('./install');
 const { defineProperty } = require('../untampered');
 
 // Has run already where it is of use, in a child before any module is loaded.

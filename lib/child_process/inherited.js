@@ -12,12 +12,13 @@
 
 const { AsyncResource } = require('node:async_hooks');
 
-const { later } = require('../start');
+const { later } = require('../lazy');
 const {
   arrayFind,
   arrayPush,
   arraySplice,
   defineProperty,
+  getOwnPropertyDescriptor,
   keys,
   methodDescriptor,
   stringIncludes,
@@ -25,7 +26,6 @@ const {
 } = require('../untampered');
 
 const { apply, ownKeys } = Reflect;
-const { getOwnPropertyDescriptor } = Object;
 
 /** On Node's handle of a channel that is watched, by this copy of the module or another. */
 const kWatched = Symbol.for('rcluster.watched');

@@ -22,9 +22,7 @@ const {
 const { nativeExtras, stepError } = require('./extras');
 const { signalName } = require('./signals');
 const { getValidStdio } = require('./stdio');
-const { arrayJoin, arrayMap, arraySlice, hasOwn } = require('../untampered');
-
-const { assign } = Object;
+const { arrayJoin, arrayMap, arraySlice, assign, hasOwn } = require('../untampered');
 
 const STDIO_IGNORE = -1;
 const STDIO_PIPE = -2;

@@ -7,8 +7,11 @@
 const { promisify } = require('node:util');
 
 const { unsupported } = require('../platform');
-const { nodes, state } = require('../start');
+
 const { extraOptions } = require('./extras');
+const { nodes, state } = require('./install');
+
+const own = nodes();
 
 /**
  * The same function, but for the options that Node has not.
@@ -40,7 +43,7 @@ const refuse = (name) => () => {
 
 /** What a child's methods do. */
 const methods = {
-  spawn: nodes.child.spawn,
+  spawn: own.spawn,
   killTree: refuse('killTree'),
   resourceUsage: refuse('resourceUsage'),
 };
@@ -48,12 +51,12 @@ const methods = {
 if (!state.isRegistered) {
   for (const name of /** @type {const} */ (['killTree', 'resourceUsage'])) {
     const descriptor = { value: methods[name], writable: true, configurable: true };
-    Object.defineProperty(nodes.childProcess.ChildProcess.prototype, name, descriptor);
+    Object.defineProperty(own.childProcess.ChildProcess.prototype, name, descriptor);
   }
 }
 
 /** @type {Record<string, any>} */
-const childProcess = { ...nodes.childProcess };
+const childProcess = { ...own.childProcess };
 for (const name of ['exec', 'execFile', 'execFileSync', 'execSync', 'fork', 'spawn', 'spawnSync']) {
   childProcess[name] = refusingExtras(childProcess[name]);
 }

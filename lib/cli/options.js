@@ -6,7 +6,7 @@
 /** @type {any} */
 const { SCHED_NONE, SCHED_RR } = require('node:cluster');
 
-const { policies: constants } = require('../start');
+const { policies: constants } = require('../cluster/policies');
 const { usageError } = require('./errors');
 const { nearest } = require('../supervisor/nearest');
 

@@ -6,8 +6,8 @@
 const path = require('node:path');
 
 const { codedError, nodeMajor } = require('../errors');
-const { nodes } = require('../start');
 const handoff = require('./handoff');
+const { nodes } = require('./install');
 const { Distributed, PerWorker, Shared, isUdp } = require('./listeners');
 const messages = require('./messages');
 const { place } = require('./processors');
@@ -274,7 +274,7 @@ function makeListener(key, query) {
 
 /** @this {any} What `worker.disconnect` does. */
 function disconnectWorker() {
-  if (!ours.has(this)) return nodes.worker.disconnect.call(this);
+  if (!ours.has(this)) return nodes().worker.disconnect.call(this);
   this.exitedAfterDisconnect = true;
   messages.send(this.process, { act: 'disconnect' });
   leaveAll(this);
@@ -285,7 +285,7 @@ function disconnectWorker() {
 
 /** @this {any} What `worker.destroy` and `worker.kill` do. @param {string | number} [signal] */
 function destroyWorker(signal) {
-  if (!ours.has(this)) return nodes.worker.destroy.call(this, signal);
+  if (!ours.has(this)) return nodes().worker.destroy.call(this, signal);
   this.process.kill(signal || 'SIGTERM');
 }
 

@@ -6,7 +6,7 @@
 
 const { codedError, validateInteger, validateOneOf } = require('../errors');
 const { engine } = require('../native');
-const { policies: ours } = require('../start');
+const { policies: ours } = require('./policies');
 const handoff = require('./handoff');
 
 /** @type {any} */

@@ -5,12 +5,14 @@
 
 const { coverage } = require('../coverage');
 const { unsupported } = require('../platform');
-const { nodes, policies } = require('../start');
+const { nodes } = require('./install');
+const { policies } = require('./policies');
 const { availableParallelism } = require('./processors');
 const { listenFds } = require('./systemd');
 
 /** @type {any} */
 const cluster = require('node:cluster');
+const own = nodes();
 
 /** @param {string} what */
 const refuse = (what) => () => {
@@ -48,10 +50,10 @@ function install() {
 
 /** What takes the place of primary.js and scheduling.js, where only their first use shows that the engine does not run. */
 const replacements = {
-  ...nodes.cluster,
+  ...own.cluster,
   ...refusing,
-  disconnectWorker: nodes.worker.disconnect,
-  destroyWorker: nodes.worker.destroy,
+  disconnectWorker: own.worker.disconnect,
+  destroyWorker: own.worker.destroy,
   applyEnvironment() {},
   workerExtras: {
     get weight() {

@@ -6,7 +6,7 @@
 // One of the two files that touch Node's private names.
 
 const { engine, kinds, on } = require('../native');
-const { later } = require('../start');
+const { later } = require('../lazy');
 const { nodeMajor } = require('../untampered');
 
 // Loaded when they are needed: a worker that only listens is ready sooner, and smaller.

@@ -3,7 +3,7 @@
 
 // Starts the process of a worker: environment, inspector port, the hand-off socket it inherits.
 
-const { fork } = require('../start').functions;
+const { fork } = require('../child_process/install').functions;
 const { kExtraFds } = require('../child_process/child');
 const { extraOptions } = require('../child_process/extras');
 const { codedError } = require('../errors');

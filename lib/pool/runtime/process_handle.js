@@ -7,7 +7,7 @@
 const { EventEmitter } = require('node:events');
 const path = require('node:path');
 
-const { fork } = require('../../start').functions;
+const { fork } = require('../../child_process/install').functions;
 const { LEFT, READY } = require('../protocol');
 const { Handle } = require('./handle');
 

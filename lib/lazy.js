@@ -1,0 +1,81 @@
+// @ts-check
+'use strict';
+
+// Functions that are there from the start, while the module that holds what they do is loaded by the first call.
+
+const fs = require('node:fs');
+
+const { bareDescriptor, defineProperty, keys } = require('./untampered');
+
+const { apply } = Reflect;
+// As they are now: by the first call a program may have replaced them.
+const { closeSync, openSync } = fs;
+
+/** Kept for files: a program that has no descriptor left is to be told so by what it calls, not by our `require`. */
+let reserve = openReserve();
+let isLoading = false;
+
+function openReserve() {
+  try {
+    return openSync('/dev/null', 'r');
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * A function of this name and length, which is `load()[name]`.
+ * @param {() => any} load
+ * @param {string} name
+ * @param {number} length
+ * @param {string} [shownName]
+ * @returns {any}
+ */
+function lazyFunction(load, name, length, shownName = name) {
+  const { [shownName]: lazy } = {
+    /** @this {any} @param {any[]} args */
+    [shownName]: function (...args) {
+      return apply(load()[name], this, args);
+    },
+  };
+  return length === 0 ? lazy : defineProperty(lazy, 'length', bareDescriptor({ value: length }));
+}
+
+/**
+ * Functions by name.
+ * @param {() => any} load
+ * @param {Record<string, number>} lengths
+ * @returns {Record<string, any>}
+ */
+function lazyFunctions(load, lengths) {
+  /** @type {Record<string, any>} */
+  const functions = {};
+  for (const name of keys(lengths)) functions[name] = lazyFunction(load, name, lengths[name]);
+  return functions;
+}
+
+/**
+ * What loads a module once, also where there is no descriptor left for its file.
+ * @template T
+ * @param {() => T} load
+ * @returns {() => T}
+ */
+function later(load) {
+  /** @type {T | undefined} */
+  let loaded;
+  return () => {
+    if (loaded !== undefined) return loaded;
+    // One that loads another has given the descriptor up for both.
+    if (isLoading) return (loaded = load());
+    isLoading = true;
+    if (reserve !== undefined) closeSync(reserve);
+    try {
+      return (loaded = load());
+    } finally {
+      reserve = openReserve();
+      isLoading = false;
+    }
+  };
+}
+
+module.exports = { later, lazyFunction, lazyFunctions };
