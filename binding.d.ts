@@ -202,18 +202,7 @@ export declare class Engine {
   /** Chooses whether completions to come keep the event loop alive. */
   poolSetRef(on: boolean): void
   /** Keeps a payload for the next submission. */
-  poolPut(pool: number, text: string, isWide: boolean): void
-  /** Keeps a payload for the next submission. */
   poolPutBytes(pool: number, bytes: Uint8Array): void
-  /**
-   * Queues `count` tasks; five numbers each are in `fields`, their JSON one after the other in `text`. Other
-   * payloads were put before. With a thread, they are for that one; false where it is gone.
-   */
-  poolSubmit(poolId: number, count: number, fields: Int32Array, text: string, isWide: boolean, thread: number): boolean
-  /** Reads completions: numbers into the cells, the JSON payloads among them as one array. */
-  poolCompletions(): string | null
-  /** The payload of one completion last read, of those that are no JSON. */
-  poolResult(index: number, isText: boolean): string | Buffer | ArrayBuffer | null
   /** Gives a name to a number by which tasks say what runs them; the names of a pool count from 0. */
   poolAddHandler(pool: number, name: string): number
   /** Makes a place for a thread; returns its number in the pool. */
@@ -251,21 +240,12 @@ export declare class Engine {
   poolHandler(handler: number): string | null
   /** Chooses whether the place in the pool keeps this thread's loop alive. */
   poolSeatSetRef(on: boolean): void
-  /**
-   * Takes the next batch into the table; returns its JSON payloads as one array. With none to take, the thread
-   * gets an event when there is.
-   */
-  poolTake(): string | null
-  /** The payload of a task just claimed, where it is no JSON. */
-  poolPayload(slot: number, isText: boolean): string | Buffer | null
-  /** Hands back a result without bytes of its own. `runTime` is in microseconds, negative: not counted. */
-  poolDone(slot: number, task: number, kind: number, runTime: number): void
-  /** Hands back a result as text. */
-  poolDoneText(slot: number, task: number, kind: number, text: string, isWide: boolean, runTime: number): void
   /** Hands back a result as bytes. */
   poolDoneBytes(slot: number, task: number, kind: number, bytes: Uint8Array, runTime: number): void
   /** Sends the pool's owner news of this thread, or a request for a task. */
   poolTell(task: number, kind: number): void
+  /** The functions that are called often: `lib/pool/calls.js` says what each takes and returns. */
+  poolFunctions(): Record<string, Function>
   /**
    * Starts a child without waiting for its exec.
    *

@@ -89,11 +89,11 @@ function encode(value) {
 }
 
 /**
- * Whether a string needs two bytes a character, as far as can be told cheaply.
+ * 1 where a string needs two bytes a character, as far as can be told cheaply, else 0.
  * @param {string} text
  */
 function isWide(text) {
-  return Buffer.byteLength(text) !== text.length;
+  return Buffer.byteLength(text) === text.length ? 0 : 1;
 }
 
 /** @param {any} value */

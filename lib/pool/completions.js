@@ -7,6 +7,7 @@ const { receiveMessageOnPort } = require('node:worker_threads');
 
 const { engine, kinds, on } = require('../native');
 const { fromBytes } = require('./bytes');
+const calls = require('./calls');
 const { decodeClone } = require('./codec');
 const { fromColumns } = require('./columns');
 const offers = require('./offers');
@@ -40,11 +41,11 @@ on(kinds.POOL_COMPLETIONS, readCompletions);
 
 /** Reads what has come back, and tells the pools. */
 function readCompletions() {
-  const text = engine.poolCompletions();
+  const text = calls.completions();
   cells ??= new Int32Array(/** @type {ArrayBuffer} */ (engine.poolCells()));
   const count = cells[0];
   if (count === 0) return;
-  const values = text == null ? undefined : JSON.parse(text);
+  const values = text === undefined ? undefined : JSON.parse(text);
   // Running tasks may end in here in a nested way, so the cells are read before anybody is told.
   const entries = cells.slice(1, 1 + count * FIELDS);
   const results = new Array(count);
@@ -53,11 +54,9 @@ function readCompletions() {
     if (kind <= 0) continue;
     const encoding = kind & ENCODING;
     if (encoding === JSON_TEXT) results[i] = values[json++];
-    else if (encoding === TEXT) results[i] = engine.poolResult(i, true);
-    else if (encoding === COLUMNS)
-      results[i] = fromColumns(/** @type {string} */ (engine.poolResult(i, true)));
-    else if (encoding === CLONE)
-      results[i] = decodeClone(/** @type {Buffer} */ (engine.poolResult(i, false)));
+    else if (encoding === TEXT) results[i] = calls.result(i, 1);
+    else if (encoding === COLUMNS) results[i] = fromColumns(/** @type {string} */ (calls.result(i, 1)));
+    else if (encoding === CLONE) results[i] = decodeClone(/** @type {Buffer} */ (calls.result(i, 0)));
     else if (encoding === BYTES) results[i] = landed(i, (kind >> TYPE_SHIFT) & TYPE);
   }
   const touched = new Set();
@@ -87,7 +86,7 @@ function readCompletions() {
  * @param {number} type
  */
 function landed(index, type) {
-  const buffer = /** @type {ArrayBuffer} */ (engine.poolResult(index, false));
+  const buffer = /** @type {ArrayBuffer} */ (calls.result(index, 0));
   offers.replace(buffer.byteLength);
   return fromBytes(buffer, type);
 }

@@ -30,6 +30,8 @@ class ThreadPool {
   #drain;
   /** @type {Map<string, number>} */
   #handlers = new Map();
+  /** What tasks before have named last: most name the same. @type {{ filename: string, name: string, handler: number }} */
+  #target;
   #counters = { failed: 0, aborted: 0, timedOut: 0 };
 
   /** @param {import('node:events').EventEmitterAsyncResource} owner @param {any} given */
@@ -40,7 +42,7 @@ class ThreadPool {
     this.capacity = this.options.maxThreads * this.limit;
     this.id = engine.poolOpen();
     forgotten.register(owner, this.id);
-    this.#handlerOf(this.options.name, this.options.filename);
+    this.#target = this.#newTarget(this.options.name, this.options.filename);
     const isOurs =
       this.options.runtime === 'thread' && given.loadBalancer == null && isOrdinary(this.options.taskQueue);
     /** Whether tasks are timed here, and not where they run. */
@@ -119,6 +121,13 @@ class ThreadPool {
     const name = options.name ?? this.options.name;
     if (typeof filename !== 'string') return Errors.filenameNotProvided();
     if (this.end.isUnderWay) return new AbortError('queue is being terminated');
+    if (name !== this.#target.name || filename !== this.#target.filename)
+      this.#target = this.#newTarget(name, filename);
+    return this.#target;
+  }
+
+  /** @param {string} name @param {string} filename */
+  #newTarget(name, filename) {
     return { filename, name, handler: this.#handlerOf(name, filename) };
   }
 

@@ -4,6 +4,7 @@
 // In a thread of the pool: hands results back, each in the encoding that suits it.
 
 const { engine } = require('../../native');
+const calls = require('../calls');
 const { encode, encoded, isWide, post } = require('../codec');
 const { BYTES, CLONE, EMPTY, PORT, THROWN, TYPE_SHIFT, UNCLONEABLE } = require('../protocol');
 const state = require('../state');
@@ -41,7 +42,7 @@ function hand(port, slot, id, flags, result, time) {
   if (flags === 0 && state.isMovable(result)) {
     const { transferableSymbol, valueSymbol } = require('../symbols');
     post(port, id, result[valueSymbol], [].concat(result[transferableSymbol]));
-    engine.poolDone(slot, id, PORT, time);
+    calls.done(slot, id, PORT, time);
     return;
   }
   encoded.payload = undefined;
@@ -49,7 +50,7 @@ function hand(port, slot, id, flags, result, time) {
   const { payload } = encoded;
   switch (kind) {
     case EMPTY:
-      engine.poolDone(slot, id, flags | EMPTY, time);
+      calls.done(slot, id, flags | EMPTY, time);
       break;
     case CLONE:
       engine.poolDoneBytes(slot, id, flags | CLONE, payload, time);
@@ -57,10 +58,10 @@ function hand(port, slot, id, flags, result, time) {
     case PORT:
       if (isLanded(slot, id, flags, result, time)) break;
       post(port, id, result, NOTHING);
-      engine.poolDone(slot, id, flags | PORT, time);
+      calls.done(slot, id, flags | PORT, time);
       break;
     default:
-      engine.poolDoneText(slot, id, flags | kind, payload, isWide(payload), time);
+      calls.done(slot, id, flags | kind, time, payload, payload.length, isWide(payload));
   }
 }
 

@@ -18,6 +18,7 @@ const { binding, pool, thread, port, filename, name, limit, timing, niceIncremen
 require('../../binding_file').path = binding;
 
 const { engine, kinds, on } = require('../../native');
+const calls = require('../calls');
 const {
   BYTES,
   CLAIMED,
@@ -131,12 +132,12 @@ async function serve() {
 }
 
 function refill() {
-  const text = engine.poolTake();
+  const text = calls.take();
   arrivals?.endBatch();
   count = table[SLOTS * STRIDE];
   next = 0;
   nextValue = 0;
-  values = text == null ? [] : JSON.parse(text);
+  values = text === undefined ? [] : JSON.parse(text);
   return count > 0;
 }
 
@@ -150,11 +151,11 @@ function refill() {
 function valueOf(slot, id, kind, json) {
   switch (kind & ENCODING) {
     case TEXT:
-      return engine.poolPayload(slot, true);
+      return calls.payload(slot, 1);
     case COLUMNS:
-      return require('../columns').fromColumns(/** @type {string} */ (engine.poolPayload(slot, true)));
+      return require('../columns').fromColumns(/** @type {string} */ (calls.payload(slot, 1)));
     case CLONE:
-      return require('../codec').decodeClone(/** @type {Buffer} */ (engine.poolPayload(slot, false)));
+      return require('../codec').decodeClone(/** @type {Buffer} */ (calls.payload(slot, 0)));
     case PORT:
     case BYTES:
       return arriving().valueOf(slot, id, kind);
@@ -290,7 +291,7 @@ function flushed() {
  * @param {number} id
  */
 function release(slot, id) {
-  engine.poolDone(slot, id, EMPTY, -1);
+  calls.done(slot, id, EMPTY, -1);
   leave();
 }
 

@@ -6,6 +6,7 @@
 
 const { engine } = require('../../native');
 const { typeOfBig } = require('../bytes');
+const calls = require('../calls');
 const { encode, encoded, isWide } = require('../codec');
 const completions = require('../completions');
 const {
@@ -121,7 +122,7 @@ class EngineScheduler {
       this.#text += payload;
       ({ length } = payload);
     } else if (kind === TEXT || kind === COLUMNS) {
-      engine.poolPut(this.#pool.id, payload, isWide(payload));
+      calls.put(this.#pool.id, payload, payload.length, isWide(payload));
       length = 1;
     } else if (kind === CLONE) {
       engine.poolPutBytes(this.#pool.id, payload);
@@ -154,7 +155,7 @@ class EngineScheduler {
     const text = this.#text;
     this.#count = 0;
     this.#text = '';
-    engine.poolSubmit(this.#pool.id, count, this.#fields, text, isWide(text), -1);
+    calls.submit(this.#pool.id, count, this.#fields, -1, text, text.length, isWide(text));
   }
 
   /** A task is done. @param {InstanceType<typeof import('../task').Task>} task */

@@ -9,6 +9,7 @@ const { MessageChannel, Worker } = require('node:worker_threads');
 const bindingFile = require('../../binding_file');
 const { engine } = require('../../native');
 const { bytesOf, typeOfBig } = require('../bytes');
+const calls = require('../calls');
 const { encode, encoded, isWide, post } = require('../codec');
 const { passed } = require('../freed_memory');
 const {
@@ -91,7 +92,7 @@ class ThreadHandle extends Handle {
       kind |= SENT;
     }
     const { payload } = encoded;
-    if (kind === TEXT || kind === COLUMNS) engine.poolPut(this.poolId, payload, isWide(payload));
+    if (kind === TEXT || kind === COLUMNS) calls.put(this.poolId, payload, payload.length, isWide(payload));
     else if (kind === CLONE) engine.poolPutBytes(this.poolId, payload);
     const text = kind === JSON_TEXT ? payload : '';
     fields[0] = task.taskId;
@@ -99,7 +100,7 @@ class ThreadHandle extends Handle {
     fields[2] = kind | (task.isAbortable ? EXCLUSIVE : 0);
     fields[3] = (kind & SENT) !== 0 || kind === EMPTY ? 0 : payload.length;
     fields[4] = task.priority;
-    engine.poolSubmit(this.poolId, 1, fields, text, isWide(text), this.number);
+    calls.submit(this.poolId, 1, fields, this.number, text, text.length, isWide(text));
   }
 
   /**

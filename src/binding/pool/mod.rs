@@ -6,15 +6,19 @@ mod thread;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ffi::CStr;
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use napi::bindgen_prelude::Unknown;
-use napi::{Env, JsString, JsValue};
+use napi::bindgen_prelude::{BufferSlice, JsObjectValue, Object};
+use napi::{Env, JsValue};
+use napi_derive::napi;
 
+use crate::binding::{Engine, State};
 use crate::pool::dispatch::Pool;
 use crate::pool::task::{Payload, TaskId};
 use crate::pool::text::Text;
+use crate::sys::call::{self, Call};
 use crate::sys::landing::Landing;
 use crate::sys::node::Handle;
 
@@ -70,41 +74,76 @@ impl Pools {
     }
 }
 
-/// A string of JavaScript's as it is kept here; `is_wide` is JavaScript's knowledge of it.
-fn payload_of(text: JsString<'_>, is_wide: bool) -> napi::Result<Payload> {
-    if !is_wide {
-        return Ok(Payload::Narrow(text.into_latin1()?.take()));
+type Body = fn(&State, &Call) -> Option<Handle>;
+
+/// The functions that JavaScript calls for every task, or nearly: without what a method costs.
+const FUNCTIONS: &[(&CStr, Body)] = &[
+    (c"put", submit::put),
+    (c"submit", submit::submit),
+    (c"completions", submit::completions),
+    (c"result", submit::result),
+    (c"take", thread::take),
+    (c"payload", thread::payload),
+    (c"done", thread::done),
+];
+
+#[napi]
+impl Engine {
+    /// The functions that are called often: `lib/pool/calls.js` says what each takes and returns.
+    #[napi(ts_return_type = "Record<string, Function>")]
+    pub fn pool_functions<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let mut functions = Object::new(env)?;
+        for (name, body) in FUNCTIONS {
+            let weak = Rc::downgrade(&self.state);
+            let body = move |call: &Call| weak.upgrade().and_then(|state| body(&state, call));
+            let function = call::function(Handle::new(env.raw().cast()), name, Box::new(body))
+                .ok_or_else(|| napi::Error::from_reason("this host makes no functions"))?;
+            let function = Object::from_raw(env.raw(), function.as_ptr().cast());
+            functions.set_c_named_property(name, function)?;
+        }
+        Ok(functions)
     }
-    let units = text.into_utf16()?;
-    // The slice includes the terminating zero.
-    let [units @ .., _] = units.as_slice() else { return Ok(Payload::Wide(Vec::new())) };
-    Ok(Payload::Wide(units.to_vec()))
+}
+
+/// A string of JavaScript's as it is kept here: three arguments, the string, its length, and 1 where it has characters
+/// beyond Latin-1. None where there are no such arguments.
+fn payload_of(call: &Call, index: usize) -> Payload {
+    let length = call.int(index + 1) as usize;
+    if length == 0 {
+        return Payload::Empty;
+    }
+    if call.int(index + 2) == 0 {
+        let mut bytes = Vec::new();
+        call.read_latin1(index, length, &mut bytes);
+        return Payload::Narrow(bytes);
+    }
+    let mut units = Vec::new();
+    call.read_utf16(index, length, &mut units);
+    Payload::Wide(units)
 }
 
 /// The elements collected in `text`, as a JSON array; `None` if there are none.
-fn array_of<'env>(env: &'env Env, text: &mut Text) -> napi::Result<Option<JsString<'env>>> {
+fn array_of(call: &Call, text: &mut Text) -> Option<Handle> {
     if !text.finish() {
-        return Ok(None);
+        return None;
     }
     let array = match &text.wide {
-        Some(units) => env.create_string_utf16(units),
-        None => env.create_string_latin1(&text.narrow),
+        Some(units) => call.new_utf16(units),
+        None => call.new_latin1(&text.narrow),
     };
     text.clear();
-    array.map(Some)
+    array
 }
 
 /// A payload as JavaScript gets it: text as a string, bytes as a Buffer.
-fn value_of<'env>(env: &'env Env, payload: Payload, is_text: bool) -> napi::Result<Option<Unknown<'env>>> {
+fn value_of(state: &State, call: &Call, payload: Payload, is_text: bool) -> Option<Handle> {
     match payload {
-        Payload::Empty | Payload::Promised(_) | Payload::Landed(_) => Ok(None),
-        Payload::Narrow(bytes) if is_text => {
-            env.create_string_latin1(bytes).map(|text| Some(text.to_unknown()))
-        }
-        Payload::Wide(units) => env.create_string_utf16(units).map(|text| Some(text.to_unknown())),
+        Payload::Empty | Payload::Promised(_) | Payload::Landed(_) => None,
+        Payload::Narrow(bytes) if is_text => call.new_latin1(&bytes),
+        Payload::Wide(units) => call.new_utf16(&units),
         Payload::Narrow(bytes) => {
-            let buffer = napi::bindgen_prelude::BufferSlice::copy_from(env, bytes)?;
-            Ok(Some(buffer.to_unknown()))
+            let buffer = BufferSlice::copy_from(&state.env, bytes).ok()?;
+            Some(Handle::new(buffer.to_unknown().raw().cast()))
         }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Instant;
 
-use napi::bindgen_prelude::{Int32ArraySlice, Object, Uint8ArraySlice, Unknown};
-use napi::{Env, JsString, JsValue};
+use napi::Env;
+use napi::bindgen_prelude::{Object, Uint8ArraySlice};
 use napi_derive::napi;
 use nix::errno::Errno;
 
@@ -16,6 +16,7 @@ use crate::binding::{Engine, Kind, State};
 use crate::pool::dispatch::{Cancelled, Pool};
 use crate::pool::hub::Hub;
 use crate::pool::task::{BYTES, Completion, ENCODING, JSON, PORT, Payload, Task, TaskId};
+use crate::sys::call::Call;
 use crate::sys::node::Handle;
 use crate::sys::shared::{self, Cells};
 use crate::sys::uv::Poll;
@@ -141,114 +142,8 @@ impl Engine {
 
     /// Keeps a payload for the next submission.
     #[napi]
-    pub fn pool_put(&self, pool: u32, text: JsString<'_>, is_wide: bool) -> napi::Result<()> {
-        self.state.pools.put(pool, payload_of(text, is_wide)?);
-        Ok(())
-    }
-
-    /// Keeps a payload for the next submission.
-    #[napi]
     pub fn pool_put_bytes(&self, pool: u32, bytes: Uint8ArraySlice<'_>) {
         self.state.pools.put(pool, Payload::Narrow(bytes.to_vec()));
-    }
-
-    /// Queues `count` tasks; five numbers each are in `fields`, their JSON one after the other in `text`. Other
-    /// payloads were put before. With a thread, they are for that one; false where it is gone.
-    #[napi]
-    pub fn pool_submit(
-        &self,
-        pool_id: u32,
-        count: u32,
-        fields: Int32ArraySlice<'_>,
-        text: JsString<'_>,
-        is_wide: bool,
-        thread: i32,
-    ) -> napi::Result<bool> {
-        let pools = &self.state.pools;
-        let Some(pool) = pools.get(pool_id) else { return Ok(false) };
-        let text = payload_of(text, is_wide)?;
-        let mut pending = pools.pending.borrow_mut();
-        let mut pending = pending.get_mut(&pool_id).into_iter().flat_map(|payloads| payloads.drain(..));
-        let submitted = Instant::now();
-        let mut at = 0;
-        let mut is_taken = true;
-        let tasks = fields.chunks_exact(TASK_FIELDS).take(count as usize).map(|fields| {
-            let length = fields[3] as usize;
-            let payload = match (&text, fields[2] & ENCODING == JSON) {
-                (Payload::Narrow(text), true) => Payload::Narrow(text[at..at + length].to_vec()),
-                (Payload::Wide(text), true) => Payload::Wide(text[at..at + length].to_vec()),
-                _ if fields[2] & ENCODING == BYTES => Payload::Promised(length),
-                _ if length > 0 => pending.next().unwrap_or(Payload::Empty),
-                _ => Payload::Empty,
-            };
-            at += if fields[2] & ENCODING == JSON { length } else { 0 };
-            Task {
-                id: fields[0] as TaskId,
-                handler: fields[1],
-                kind: fields[2],
-                priority: fields[4],
-                pinned: false,
-                payload,
-                submitted,
-            }
-        });
-        match u32::try_from(thread) {
-            Err(_) => pool.submit(tasks),
-            Ok(thread) => tasks.for_each(|task| is_taken &= pool.pin(thread, task)),
-        }
-        Ok(is_taken)
-    }
-
-    /// Reads completions: numbers into the cells, the JSON payloads among them as one array.
-    #[napi]
-    pub fn pool_completions<'env>(&self, env: &'env Env) -> napi::Result<Option<JsString<'env>>> {
-        let pools = &self.state.pools;
-        let end = pools.hub.borrow().clone();
-        let Some(end) = end else { return Ok(None) };
-        let mut text = pools.text.borrow_mut();
-        let mut payloads = end.payloads.borrow_mut();
-        payloads.clear();
-        let (mut count, mut bytes) = (0, 0);
-        while count < COMPLETIONS
-            && bytes < COMPLETION_BYTES
-            && let Some(completion) = end.hub.take()
-        {
-            let at = 1 + count * COMPLETION_FIELDS;
-            let fields =
-                [completion.task as i32, completion.thread as i32, completion.pool as i32, completion.kind];
-            store(&end.cells[at..], &fields);
-            count += 1;
-            bytes += size_of(&completion);
-            if completion.kind & ENCODING == JSON && completion.kind > 0 {
-                text.add(&completion.payload);
-                payloads.push(Payload::Empty);
-            } else {
-                payloads.push(completion.payload);
-            }
-        }
-        store(&end.cells, &[count as i32]);
-        array_of(env, &mut text)
-    }
-
-    /// The payload of one completion last read, of those that are no JSON.
-    #[napi(ts_return_type = "string | Buffer | ArrayBuffer | null")]
-    pub fn pool_result<'env>(
-        &self,
-        env: &'env Env,
-        index: u32,
-        is_text: bool,
-    ) -> napi::Result<Option<Unknown<'env>>> {
-        let end = self.state.pools.hub.borrow().clone();
-        let Some(end) = end else { return Ok(None) };
-        let mut payloads = end.payloads.borrow_mut();
-        let payload = payloads.get_mut(index as usize);
-        let payload = payload.map_or(Payload::Empty, |payload| std::mem::replace(payload, Payload::Empty));
-        if let Payload::Landed(landing) = &payload {
-            let buffer = self.state.pools.landings.take(Handle::new(env.raw().cast()), landing);
-            let buffer = buffer.map(|buffer| Object::from_raw(env.raw(), buffer.as_ptr().cast()));
-            return Ok(buffer.map(|buffer| buffer.to_unknown()));
-        }
-        value_of(env, payload, is_text)
     }
 
     /// Gives a name to a number by which tasks say what runs them; the names of a pool count from 0.
@@ -360,6 +255,85 @@ impl Engine {
             pool.with_histogram(of_waiting, |histogram| histogram.reset());
         }
     }
+}
+
+/// (pool, and a text as in `payload_of`): keeps a payload for the next submission.
+pub(super) fn put(state: &State, call: &Call) -> Option<Handle> {
+    state.pools.put(call.int(0) as u32, payload_of(call, 1));
+    None
+}
+
+/// (pool, how many, an `Int32Array` of five numbers each, thread or -1, and a text as in `payload_of`): queues tasks, whose
+/// JSON is one after the other in the text. Other payloads were put before. With a thread, they are for that one. Returns
+/// -1 where pool or thread are gone.
+pub(super) fn submit(state: &State, call: &Call) -> Option<Handle> {
+    let pools = &state.pools;
+    let (pool_id, count, thread) = (call.int(0) as u32, call.int(1) as usize, call.int(3));
+    let Some(pool) = pools.get(pool_id) else { return call.new_int(-1) };
+    let text = payload_of(call, 4);
+    let mut pending = pools.pending.borrow_mut();
+    let mut pending = pending.get_mut(&pool_id).into_iter().flat_map(|payloads| payloads.drain(..));
+    let submitted = Instant::now();
+    let mut at = 0;
+    let mut is_taken = true;
+    let (fields, _) = call.ints(2).as_chunks::<TASK_FIELDS>();
+    let tasks = fields.iter().take(count).map(|&[id, handler, kind, length, priority]| {
+        let length = length as usize;
+        let payload = match (&text, kind & ENCODING == JSON) {
+            (Payload::Narrow(text), true) => Payload::Narrow(text[at..at + length].to_vec()),
+            (Payload::Wide(text), true) => Payload::Wide(text[at..at + length].to_vec()),
+            _ if kind & ENCODING == BYTES => Payload::Promised(length),
+            _ if length > 0 => pending.next().unwrap_or(Payload::Empty),
+            _ => Payload::Empty,
+        };
+        at += if kind & ENCODING == JSON { length } else { 0 };
+        Task { id: id as TaskId, handler, kind, priority, pinned: false, payload, submitted }
+    });
+    match u32::try_from(thread) {
+        Err(_) => pool.submit(tasks),
+        Ok(thread) => tasks.for_each(|task| is_taken &= pool.pin(thread, task)),
+    }
+    if is_taken { None } else { call.new_int(-1) }
+}
+
+/// Reads completions: numbers into the cells, the JSON payloads among them as one array.
+pub(super) fn completions(state: &State, call: &Call) -> Option<Handle> {
+    let pools = &state.pools;
+    let end = pools.hub.borrow().clone()?;
+    let mut text = pools.text.borrow_mut();
+    let mut payloads = end.payloads.borrow_mut();
+    payloads.clear();
+    let (mut count, mut bytes) = (0, 0);
+    while count < COMPLETIONS
+        && bytes < COMPLETION_BYTES
+        && let Some(completion) = end.hub.take()
+    {
+        let at = 1 + count * COMPLETION_FIELDS;
+        let fields =
+            [completion.task as i32, completion.thread as i32, completion.pool as i32, completion.kind];
+        store(&end.cells[at..], &fields);
+        count += 1;
+        bytes += size_of(&completion);
+        if completion.kind & ENCODING == JSON && completion.kind > 0 {
+            text.add(&completion.payload);
+            payloads.push(Payload::Empty);
+        } else {
+            payloads.push(completion.payload);
+        }
+    }
+    store(&end.cells, &[count as i32]);
+    array_of(call, &mut text)
+}
+
+/// (index, whether it is text): the payload of one completion last read, of those that are no JSON.
+pub(super) fn result(state: &State, call: &Call) -> Option<Handle> {
+    let end = state.pools.hub.borrow().clone()?;
+    let mut payloads = end.payloads.borrow_mut();
+    let payload = std::mem::replace(payloads.get_mut(call.int(0) as usize)?, Payload::Empty);
+    if let Payload::Landed(landing) = &payload {
+        return state.pools.landings.take(call.env(), landing);
+    }
+    value_of(state, call, payload, call.int(1) != 0)
 }
 
 /// What a completion counts for where a call's bytes are limited. A result that is somewhere else may be big, and

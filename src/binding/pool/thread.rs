@@ -6,8 +6,8 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use napi::bindgen_prelude::{Object, Uint8ArraySlice, Unknown};
-use napi::{Env, JsString};
+use napi::Env;
+use napi::bindgen_prelude::{Object, Uint8ArraySlice};
 use napi_derive::napi;
 use nix::errno::Errno;
 
@@ -15,8 +15,9 @@ use super::{array_of, payload_of, value_of, with_registry};
 use crate::binding::{Engine, Kind, State};
 use crate::pool::dispatch::Pool;
 use crate::pool::table::Table;
-use crate::pool::task::{Payload, ThreadId};
+use crate::pool::task::{Payload, TaskId, ThreadId};
 use crate::pool::text::Text;
+use crate::sys::call::Call;
 use crate::sys::linger::PROCESSORS;
 use crate::sys::node::Handle;
 use crate::sys::shared;
@@ -121,50 +122,6 @@ impl Engine {
         }
     }
 
-    /// Takes the next batch into the table; returns its JSON payloads as one array. With none to take, the thread
-    /// gets an event when there is.
-    #[napi]
-    pub fn pool_take<'env>(&self, env: &'env Env) -> napi::Result<Option<JsString<'env>>> {
-        let pools = &self.state.pools;
-        let Some(seat) = pools.seat.borrow().clone() else { return Ok(None) };
-        let mut text = pools.text.borrow_mut();
-        seat.linger.take(&seat.pool, seat.thread, &mut text);
-        array_of(env, &mut text)
-    }
-
-    /// The payload of a task just claimed, where it is no JSON.
-    #[napi(ts_return_type = "string | Buffer | null")]
-    pub fn pool_payload<'env>(
-        &self,
-        env: &'env Env,
-        slot: u32,
-        is_text: bool,
-    ) -> napi::Result<Option<Unknown<'env>>> {
-        let Some(seat) = self.state.pools.seat.borrow().clone() else { return Ok(None) };
-        value_of(env, seat.pool.payload(seat.thread, slot as usize), is_text)
-    }
-
-    /// Hands back a result without bytes of its own. `runTime` is in microseconds, negative: not counted.
-    #[napi]
-    pub fn pool_done(&self, slot: u32, task: u32, kind: i32, run_time: f64) {
-        self.done(slot, task, kind, Payload::Empty, run_time);
-    }
-
-    /// Hands back a result as text.
-    #[napi]
-    pub fn pool_done_text(
-        &self,
-        slot: u32,
-        task: u32,
-        kind: i32,
-        text: JsString<'_>,
-        is_wide: bool,
-        run_time: f64,
-    ) -> napi::Result<()> {
-        self.done(slot, task, kind, payload_of(text, is_wide)?, run_time);
-        Ok(())
-    }
-
     /// Hands back a result as bytes.
     #[napi]
     pub fn pool_done_bytes(
@@ -175,12 +132,9 @@ impl Engine {
         bytes: Uint8ArraySlice<'_>,
         run_time: f64,
     ) {
-        self.done(slot, task, kind, Payload::Narrow(bytes.to_vec()), run_time);
-    }
-
-    fn done(&self, slot: u32, task: u32, kind: i32, payload: Payload, run_time: f64) {
         if let Some(seat) = &*self.state.pools.seat.borrow() {
-            seat.pool.done(seat.thread, slot as usize, (task, kind, payload), run_time);
+            let completion = (task, kind, Payload::Narrow(bytes.to_vec()));
+            seat.pool.done(seat.thread, slot as usize, completion, run_time);
         }
     }
 
@@ -191,4 +145,29 @@ impl Engine {
             seat.pool.push(seat.thread, task, kind, Payload::Empty);
         }
     }
+}
+
+/// Takes the next batch into the table; returns its JSON payloads as one array. With none to take, the thread gets an
+/// event when there is.
+pub(super) fn take(state: &State, call: &Call) -> Option<Handle> {
+    let seat = state.pools.seat.borrow().clone()?;
+    let mut text = state.pools.text.borrow_mut();
+    seat.linger.take(&seat.pool, seat.thread, &mut text);
+    array_of(call, &mut text)
+}
+
+/// (slot, whether it is text): the payload of a task just claimed, where it is no JSON.
+pub(super) fn payload(state: &State, call: &Call) -> Option<Handle> {
+    let seat = state.pools.seat.borrow().clone()?;
+    value_of(state, call, seat.pool.payload(seat.thread, call.int(0) as usize), call.int(1) != 0)
+}
+
+/// (slot, task, kind, run time in microseconds, negative: not counted, and a text as in `payload_of`, or none): hands
+/// back a result.
+pub(super) fn done(state: &State, call: &Call) -> Option<Handle> {
+    let seat = state.pools.seat.borrow().clone()?;
+    let payload = payload_of(call, 4);
+    let completion = (call.int(1) as TaskId, call.int(2), payload);
+    seat.pool.done(seat.thread, call.int(0) as usize, completion, call.float(3));
+    None
 }
