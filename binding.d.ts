@@ -171,8 +171,11 @@ export declare class Engine {
   channelClose(id: number): void
   /** Sets an ArrayBuffer aside for a result of its size; it must not be touched until `poolResult` gives it back. */
   poolOffer(buffer: ArrayBuffer): void
-  /** Has the C library keep freed memory, up to a limit, where big buffers come and go. For the whole process. */
-  poolKeepFreedMemory(): void
+  /**
+   * Has the C library keep freed memory, up to a limit, while big buffers come and go, of up to so many bytes; with 0 it
+   * need not any more. For the whole process, as long as one environment wants it.
+   */
+  poolKeepFreedMemory(largest: number): void
   /** Takes back what was set aside for results and is still free. */
   poolWithdrawOffers(): void
   /**

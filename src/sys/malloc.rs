@@ -1,4 +1,4 @@
-//! How much freed memory the C library keeps for what is allocated next.
+//! How much freed memory the C library keeps for what is allocated next. For the whole process.
 
 /// What an arena may keep.
 #[cfg(target_env = "gnu")]
@@ -9,12 +9,30 @@ const KEPT: i32 = 64 * 1024 * 1024;
 #[cfg(target_env = "gnu")]
 const LARGEST: i32 = 32 * 1024 * 1024;
 
-/// Has the C library keep up to 64 MiB of freed memory in each arena, for the rest of the process's life. Otherwise glibc
-/// gives what is free at the end of an arena back to the kernel at once, and whatever is allocated next meets fresh pages,
-/// each a fault that clears it first.
+/// Has the C library keep up to 64 MiB of freed memory at the end of each arena. Otherwise glibc gives that back to
+/// the kernel at once, and whatever is allocated next meets fresh pages, each a fault that clears it first.
 #[cfg(target_env = "gnu")]
 pub fn keep_freed() {
-    for (option, value) in [(libc::M_MMAP_THRESHOLD, LARGEST), (libc::M_TRIM_THRESHOLD, KEPT)] {
+    set(LARGEST, KEPT);
+}
+
+/// Has the C library keep what it would keep by its own adjustment after blocks of up to `largest` bytes were freed.
+#[cfg(target_env = "gnu")]
+pub fn adjust_to(largest: usize) {
+    let largest = i32::try_from(largest).unwrap_or(LARGEST).min(LARGEST);
+    set(largest, largest * 2);
+}
+
+/// Gives freed memory back to the kernel. That takes milliseconds: not for a thread with a loop.
+#[cfg(target_env = "gnu")]
+pub fn trim() {
+    // SAFETY: it takes the allocator's own locks, and touches free memory only.
+    unsafe { libc::malloc_trim(0) };
+}
+
+#[cfg(target_env = "gnu")]
+fn set(largest: i32, kept: i32) {
+    for (option, value) in [(libc::M_MMAP_THRESHOLD, largest), (libc::M_TRIM_THRESHOLD, kept)] {
         // SAFETY: mallopt takes the allocator's own lock, and these two options concern later calls only.
         unsafe { libc::mallopt(option, value) };
     }
@@ -23,3 +41,11 @@ pub fn keep_freed() {
 /// Other C libraries have no such setting.
 #[cfg(not(target_env = "gnu"))]
 pub fn keep_freed() {}
+
+/// Other C libraries have no such setting.
+#[cfg(not(target_env = "gnu"))]
+pub fn adjust_to(_largest: usize) {}
+
+/// Other C libraries have no such function.
+#[cfg(not(target_env = "gnu"))]
+pub fn trim() {}

@@ -1,7 +1,7 @@
 //! Big buffers: each side sets memory of its own aside, and the other copies right into it.
 
-use std::cell::RefCell;
-use std::sync::Arc;
+use std::cell::{Cell, RefCell};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::bindgen_prelude::{Object, Uint8ArraySlice};
 use napi::{Env, JsValue};
@@ -12,6 +12,7 @@ use crate::pool::task::Payload;
 use crate::sys::landing::Landing;
 use crate::sys::malloc;
 use crate::sys::node::Handle;
+use crate::sys::thread;
 
 /// What this environment has set aside and not got back.
 #[derive(Default)]
@@ -48,6 +49,39 @@ impl Landings {
     }
 }
 
+/// Environments that want freed memory kept.
+static KEEPERS: Mutex<usize> = Mutex::new(0);
+
+/// Whether this environment wants freed memory kept, and the size of its big buffers; 0: it does not.
+#[derive(Default)]
+pub(crate) struct Keeping(Cell<usize>);
+
+impl Keeping {
+    fn keep(&self, largest: usize) {
+        let before = self.0.replace(largest);
+        if (before == 0) == (largest == 0) {
+            return;
+        }
+        let mut keepers = KEEPERS.lock().unwrap_or_else(PoisonError::into_inner);
+        if largest > 0 {
+            *keepers += 1;
+            malloc::keep_freed();
+            return;
+        }
+        *keepers -= 1;
+        if *keepers == 0 {
+            malloc::adjust_to(before);
+            // Where no thread can be started, what is kept goes when the next big buffer is freed.
+            let _ = thread::start("rcluster-trim", malloc::trim);
+        }
+    }
+
+    /// This environment ends.
+    pub(super) fn close(&self) {
+        self.keep(0);
+    }
+}
+
 fn handle_of(env: &Env) -> Handle {
     Handle::new(env.raw().cast())
 }
@@ -65,10 +99,11 @@ impl Engine {
         }
     }
 
-    /// Has the C library keep freed memory, up to a limit, where big buffers come and go. For the whole process.
+    /// Has the C library keep freed memory, up to a limit, while big buffers come and go, of up to so many bytes; with 0 it
+    /// need not any more. For the whole process, as long as one environment wants it.
     #[napi]
-    pub fn pool_keep_freed_memory(&self) {
-        malloc::keep_freed();
+    pub fn pool_keep_freed_memory(&self, largest: f64) {
+        self.state.pools.keeping.keep(largest as usize);
     }
 
     /// Takes back what was set aside for results and is still free.

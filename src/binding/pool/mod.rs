@@ -47,6 +47,7 @@ pub(crate) struct Pools {
     seat: RefCell<Option<Rc<thread::SeatEnd>>>,
     text: RefCell<Text>,
     landings: landing::Landings,
+    keeping: landing::Keeping,
     /// In a pool's thread: where it wants the bytes of tasks.
     wanted: RefCell<HashMap<TaskId, Arc<Landing>>>,
 }
@@ -64,6 +65,7 @@ impl Pools {
     /// Lets go of the loop and of the pools, before the environment ends.
     pub(super) fn close(&self, env: Handle) {
         self.landings.close(env);
+        self.keeping.close();
         let owned = self.owned.take();
         with_registry(|registry| {
             for id in owned.keys() {
