@@ -72,6 +72,26 @@ test('SCHED_LEAST_LOAD leaves out a busy event loop', async () => {
   expect(times(ids, idle)).toBeGreaterThan(7);
 });
 
+test('under SCHED_LEAST_CONN a worker in the middle of some input holds up nobody', async () => {
+  const { workers, port } = await cast(SCHED_LEAST_CONN, 2);
+  const [blocked, other] = workers;
+  const ids = await stayTimes(20, port);
+  // It has the fewest from now on.
+  ids.forEach((id, index) => id === blocked.id && sockets[index].destroy());
+  await waitFor(() => blocked.load.open === 0);
+  const delays = [];
+  for (let round = 0; round < 6; round++) {
+    const end = call(blocked, 'blockFor', 200);
+    await sleep(30);
+    const startedAt = performance.now();
+    expect(await stay(port)).toBe(other.id);
+    delays.push(performance.now() - startedAt);
+    await end;
+  }
+  // Some may have waited for a processor.
+  expect(delays.toSorted((a, b) => a - b)[2]).toBeLessThan(30);
+});
+
 test('SCHED_STICKY has each client at one worker, also after the loss of another', async () => {
   const { workers, port } = await cast(SCHED_STICKY, 3, 'listen');
   const clients = Array.from({ length: 24 }, (_, i) => `127.0.1.${i + 1}`);

@@ -39,8 +39,14 @@ impl Policy {
         matches!(self, Policy::LeastConnections | Policy::LeastLoad)
     }
 
-    fn patience(self) -> Duration {
-        if self.minds_load() { LATE_AFTER } else { LATE_AFTER_IN_ROTATION }
+    /// For how long a worker that has been given turns may do something else. One that seems to sleep may be in the
+    /// middle of some input: libuv does not tell when it has ceased to wait.
+    fn patience(self, is_asleep: bool) -> Duration {
+        match self.minds_load() {
+            true => LATE_AFTER,
+            false if is_asleep => WAKING_TIME,
+            false => LATE_AFTER_IN_ROTATION,
+        }
     }
 }
 
@@ -177,9 +183,9 @@ impl Acceptor {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         if worker.load.give_turn(slot) == 0 {
             let now = Instant::now();
-            let patience = if worker.load.is_asleep() { WAKING_TIME } else { policy.patience() };
+            let patience = policy.patience(worker.load.is_asleep());
             (worker.seen_progress, worker.late_from) = (worker.load.progress(), now + patience);
-            let check = now + policy.patience();
+            let check = now + policy.patience(false);
             self.late_check = Some(self.late_check.map_or(check, |at| at.min(check)));
         }
         worker.count_given();
@@ -219,14 +225,15 @@ impl Acceptor {
         let mut relieved = Vec::new();
         for (&id, listener) in &mut self.listeners {
             let workers = &mut self.workers;
+            let policy = listener.policy;
+            let patience = policy.patience(false);
             let any_idle = listener.members.iter().any(|member| is_idle(workers, member));
-            let patience = listener.policy.patience();
             for member in &mut listener.members {
                 if let Way::Handoff { slot: Some(slot), .. } = member.way
                     && let Some(worker) = workers.get_mut(&member.worker)
                     && worker.load.turns(slot).given > 0
                 {
-                    if worker.check_late(now, patience) && any_idle {
+                    if worker.check_late(now, patience) && (any_idle || policy.minds_load()) {
                         member.owe(worker.load.take_turns_back(slot) as u32);
                         relieved.push(id);
                     } else {
