@@ -4,6 +4,9 @@ import net from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 
 import { call, cluster, endAll, greeted, listenAll, startWorker, startWorkers } from '../helpers/cluster.mjs';
+import { sleep, waitFor } from '../helpers/wait.mjs';
+
+const nodeMajor = Number(process.versions.node.split('.', 1)[0]);
 
 afterEach(endAll);
 
@@ -77,6 +80,38 @@ test('a worker whose event loop is blocked is killed too', async () => {
   worker.kill();
   expect(await once(worker, 'exit')).toEqual([null, 'SIGTERM']);
 });
+
+test('a connection whose request is on its way when its worker is disconnected is answered', async () => {
+  for (let round = 0; round < 5; round++) {
+    const worker = await startWorker();
+    const port = await listenAll([worker], 'http');
+    const socket = net.connect(port, '127.0.0.1').setEncoding('latin1');
+    await once(socket, 'connect');
+    await waitFor(() => worker.load.open === 1);
+    const exit = once(worker, 'exit');
+    worker.disconnect();
+    // The worker hears of it, and closes its server.
+    await sleep(50);
+    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+    let answer = '';
+    for await (const text of socket) answer += text;
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 200 OK[^]*${worker.id}`));
+    expect(await exit).toEqual([0, null]);
+  }
+});
+
+test.runIf(nodeMajor >= 26)(
+  'one that stays silent does not keep the worker (on older lines it does, as with Node)',
+  async () => {
+    const worker = await startWorker();
+    const port = await listenAll([worker], 'http');
+    const socket = net.connect(port, '127.0.0.1');
+    await waitFor(() => worker.load?.open === 1);
+    worker.disconnect();
+    await once(worker, 'exit');
+    socket.destroy();
+  },
+);
 
 test('disconnect() without workers calls back, not at once', async () => {
   let isCalled = false;

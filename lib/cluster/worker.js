@@ -3,7 +3,7 @@
 
 // In a worker: Node's own `cluster` object, whose servers also take connections from the hand-off socket. Under a
 // primary that knows nothing of that, everything stays Node's: it ignores the extra field of `queryServer`.
-// One of the two files that touch Node's private names.
+// One of the files that touch Node's private names.
 
 const { engine, kinds, on } = require('../native');
 const { later } = require('../lazy');
@@ -12,6 +12,7 @@ const { nodeMajor } = require('../untampered');
 // Loaded when they are needed: a worker that only listens is ready sooner, and smaller.
 const errors = later(() => require('../errors'));
 const handles = later(() => require('../child_process/handles'));
+const fresh = later(() => require('./fresh'));
 const peers = later(() => require('./peers'));
 
 /** @type {any} */
@@ -46,6 +47,8 @@ const entries = new Map();
 const counted = new WeakMap();
 /** What a server takes hand-offs by, or took them before it was closed. @type {WeakMap<object, Entry>} */
 const entriesByServer = new WeakMap();
+/** Servers that `spareFresh` has seen. */
+const sparing = new WeakSet();
 /** @type {((server: any) => void) | undefined} */
 let tellServer;
 let nextToken = 0;
@@ -87,6 +90,7 @@ function install() {
         // A handle of its own accepts by itself; only Node's stand-in waits to be given connections.
         const isStandIn = !err && handle && Object.getPrototypeOf(handle) === Object.prototype;
         if (isStandIn) register(token, server, handle);
+        if (!err) spareFresh(server);
         callback(err, handle);
         // Not before Node has made the stand-in the server's.
         if (isStandIn && entries.has(token)) engine.handoffReady(token);
@@ -94,6 +98,18 @@ function install() {
       },
     );
   };
+}
+
+/** Has a server of HTTP, when this worker disconnects, leave connections alone whose request may be on its way. @param {any} server */
+function spareFresh(server) {
+  const { closeIdleConnections } = server;
+  if (typeof closeIdleConnections !== 'function' || sparing.has(server)) return;
+  sparing.add(server);
+  const value = function () {
+    if (cluster.worker.exitedAfterDisconnect) fresh().closeOthers(server, closeIdleConnections);
+    else closeIdleConnections.call(server);
+  };
+  Object.defineProperty(server, 'closeIdleConnections', { value, writable: true, configurable: true });
 }
 
 /** Node ends a worker that has lost its primary, unless its event loop is blocked. That one is killed. */
