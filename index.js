@@ -4,11 +4,8 @@
 // `rcluster`: Node's own `cluster` object, with our engine behind it.
 
 require = require('./lib/loader').within(module, require);
-const { isExpected } = require('./lib/platform');
 
-module.exports = isExpected
-  ? require('./lib/cluster/install').installCluster()
-  : require('./lib/cluster/without_engine').install();
+module.exports = require('./lib/cluster');
 
 // For `import { fork, isPrimary } from 'rcluster'`: Node finds named exports by this shape, without running it.
 0 &&

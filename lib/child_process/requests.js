@@ -260,4 +260,4 @@ class Requests {
   }
 }
 
-module.exports = { ASK_RECEIPT, Requests };
+module.exports = { Requests };

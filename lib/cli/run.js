@@ -61,7 +61,7 @@ async function run(request) {
   }
 
   async function supervised() {
-    const { supervise } = require('../../supervisor');
+    const { supervise } = require('../supervisor');
     const stdio = forSupervisor.stdio ?? logs?.stdio.bind(logs);
     const supervisor = supervise({ exec: forSupervisor.exec, ...forSupervisor, stdio });
     instance.supervisor = supervisor;

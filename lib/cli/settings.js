@@ -38,7 +38,7 @@ const LOADER = /--(import|require|loader|experimental-loader|experimental-(strip
  * @returns {Promise<Settings>}
  */
 async function readSettings({ script, args, options, config: named, commands }, { fresh } = {}) {
-  const { checkOptions, optionNames } = require('../../supervisor');
+  const { checkOptions, optionNames } = require('../supervisor');
   const config = await readConfig(named, optionNames, { fresh });
   /** @type {Record<string, any>} */
   const all = { ...config?.options, ...options };

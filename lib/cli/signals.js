@@ -13,7 +13,7 @@ const STOPPING = /** @type {const} */ (['SIGTERM', 'SIGINT', 'SIGQUIT']);
 const FORWARDED = /** @type {const} */ (['SIGUSR2', 'SIGWINCH', 'SIGCONT']);
 
 /**
- * @param {import('../../supervisor').Supervisor} supervisor
+ * @param {InstanceType<typeof import('../supervisor/supervisor').Supervisor>} supervisor
  * @param {{ reload: () => Promise<any>, reopen: () => void, print: (text: string) => void }} actions
  * @returns {{ killedBy: number | undefined }} the signal that ended the workers at once
  */

@@ -11,7 +11,7 @@ const cluster = require('node:cluster');
 /** Answers for the whole cluster, set by `cluster.onRequest`. @type {((message: any, from: any) => any) | null} */
 let clusterHandler = null;
 
-/** What of `Worker.prototype` is ours alone, in either role; lib/start.js has the same names. */
+/** What of `Worker.prototype` is ours alone, in either role; install.js has the same names. */
 const workerMethods = {
   /** @this {any} @param {any} message @param {any} options */
   async request(message, options) {

@@ -61,7 +61,7 @@ function tune(worker, change) {
   handoff.tune(worker, tuning.weight, tuning.isPaused);
 }
 
-/** What of `Worker.prototype` is ours alone; lib/start.js has the same names. */
+/** What of `Worker.prototype` is ours alone; install.js has the same names. */
 const workerExtras = {
   get weight() {
     return tuningOf(this).weight;

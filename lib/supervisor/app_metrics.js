@@ -125,4 +125,4 @@ function toFamily({ name, help, type, values }) {
   };
 }
 
-module.exports = { AppMetrics, QUESTION, merge };
+module.exports = { AppMetrics };

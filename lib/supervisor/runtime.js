@@ -67,7 +67,7 @@ class Runtime {
     this.place = told.place;
     this.isSupervised = true;
     // Learns of servers before the program makes any.
-    require('../../index.js');
+    require('../cluster');
     require('./drain').watch();
     require('./telling').start(told);
     listen(process, (message) => this.onMessage(message));

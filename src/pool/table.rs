@@ -16,9 +16,7 @@ pub const SLOTS: usize = 64;
 /// Cells of a slot: state, task, handler, kind.
 pub const STRIDE: usize = 4;
 
-/// Nothing there.
-pub const EMPTY: i32 = 0;
-/// Taken, not begun: the one state in which a task may change hands.
+/// Taken, not begun, where 0 is nothing there: the one state in which a task may change hands.
 pub const TAKEN: i32 = 1;
 /// Begun by the thread that took it.
 pub const CLAIMED: i32 = 2;
@@ -84,7 +82,8 @@ impl Table {
     }
 
     /// Begins a task, unless it has been taken back: what JavaScript does through `Atomics.compareExchange`.
-    pub fn claim(&self, slot: usize) -> bool {
+    #[cfg(test)]
+    pub(super) fn claim(&self, slot: usize) -> bool {
         self.swap(slot, CLAIMED)
     }
 
