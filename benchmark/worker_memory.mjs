@@ -1,7 +1,5 @@
-import { fileURLToPath } from 'node:url';
-
+import { forkSides } from './lib/fork_sides.mjs';
 import { alternate } from './lib/pair.mjs';
-import { runNode } from './lib/processes.mjs';
 
 export const question = 'how much memory does an idle worker take, or a forked child?';
 
@@ -10,23 +8,14 @@ const metrics = /** @type {const} */ ({
   rss: { unit: 'MiB', better: 'lower' },
   private: { unit: 'MiB', better: 'lower' },
 });
-const fixture = new URL('fixtures/worker_memory.cjs', import.meta.url);
-const register = fileURLToPath(new URL('../register.js', import.meta.url));
-
-const NODES = { BENCH_MODULE: 'node:cluster', BENCH_CHILD_MODULE: 'node:child_process' };
-const SIDES = {
-  node: NODES,
-  rcluster: { BENCH_MODULE: 'rcluster', BENCH_CHILD_MODULE: 'rcluster/child_process' },
-  // All know Node's modules only, and are started with the preload.
-  register: { ...NODES, NODE_OPTIONS: `--require ${register}` },
-};
 
 export async function* cases({ smoke }) {
-  const titles = { worker: 'a worker that listens', child: 'a child with a channel' };
-  for (const [kind, title] of Object.entries(titles)) {
-    const options = JSON.stringify({ kind, count: 4 });
-    const run = async (env) => JSON.parse(await runNode(fixture, [options], env));
-    const sides = Object.fromEntries(Object.entries(SIDES).map(([name, env]) => [name, () => run(env)]));
+  const kinds = /** @type {const} */ ([
+    ['worker', 'cluster', 'a worker that listens'],
+    ['child', 'child_process', 'a child with a channel'],
+  ]);
+  for (const [kind, module, title] of kinds) {
+    const sides = forkSides('worker_memory.cjs', module, { kind, count: 4 });
     yield { title, rows: await alternate({ rounds: smoke ? 1 : 5, sides, metrics }) };
   }
 }
