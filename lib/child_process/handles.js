@@ -1,8 +1,8 @@
 'use strict';
 // @ts-check
 
-// The one file of child_process that knows Node's private names: what is behind a socket, a server or a dgram
-// socket, how such a handle is made of a descriptor, and how each kind travels with a message.
+// What Node has by private names behind a socket, a server or a dgram socket, how such a handle is made of a descriptor,
+// and how each kind travels with a message.
 
 const dgram = require('node:dgram');
 const net = require('node:net');
