@@ -4,7 +4,7 @@ import type { SendHandle, Serializable } from 'node:child_process';
 
 export * from 'node:child_process';
 
-/** Infinity is no limit either. */
+/** In the units of setrlimit(2): bytes, seconds, a count. `'unlimited'` and Infinity are no limit. */
 export type ResourceLimit = number | 'unlimited';
 
 /** Names of resource limits: see getrlimit(2). */
@@ -28,13 +28,16 @@ export type ResourceLimitName =
 
 export interface SoftAndHard {
   soft: ResourceLimit;
+  /** @default the same as `soft` */
   hard?: ResourceLimit;
 }
 
+/** As of ioprio_set(2). `'realtime'` needs the right to it. */
 export type IoClass = 'realtime' | 'best-effort' | 'idle';
 
 /** What `killTree` has done. */
 export interface KillTreeResult {
+  /** The one it was called with. */
   signal: NodeJS.Signals | number;
   /** Processes that the signal has reached. */
   pids: number[];
@@ -59,26 +62,44 @@ export interface ChildResourceUsage extends Pick<
 }
 
 export interface RequestOptions {
-  /** Milliseconds after which an answer is no longer waited for. */
+  /**
+   * Milliseconds after which an answer is no longer waited for: it rejects with `ERR_RCLUSTER_REQUEST_TIMEOUT`.
+   * @default none: until the channel ends
+   */
   timeout?: number | undefined;
+  /** When it is aborted, the request rejects with its reason. The handler on the other end is not told. */
   signal?: AbortSignal | undefined;
 }
 
-/** Bytes; no limit unless given. */
+/** Bytes, from 1 to 2 ** 32 - 1; no limit unless given. Each call sets both. */
 export interface ChannelLimits {
-  /** Of one message, sent or received. */
+  /**
+   * Of one message. One that is to be sent and has more fails with `ERR_RCLUSTER_MESSAGE_SIZE`, to its callback or as
+   * `'error'` event. One that is received and has more ends the channel, with the warning `RCLUSTER_CHANNEL`.
+   */
   messageSize?: number | undefined;
-  /** That wait to be sent. */
+  /** That wait to be sent. While there are more, `send` fails with `ERR_RCLUSTER_QUEUE_SIZE`, in the same way. */
   queueSize?: number | undefined;
 }
 
 /** What a message channel has whose two ends have loaded rcluster. */
 export interface Asking {
-  /** Asks the other end; rejects with its error, or when it has gone. */
+  /**
+   * Asks the other end. Rejects with the handler's error (its name, message, stack and code), with
+   * `ERR_IPC_CHANNEL_CLOSED` when the other end has gone, with `ERR_RCLUSTER_PEER` where it has not loaded rcluster: ten
+   * seconds after the channel's start, or after half a second if it is older. Who waits for an answer keeps the process
+   * alive.
+   */
   request(message: Serializable, options?: RequestOptions): Promise<any>;
-  /** Answers requests of the other end; `null` takes the handler away. */
+  /**
+   * Answers requests of the other end; `null` takes the handler away. What comes before there is a handler waits for one. A
+   * handler keeps the process alive, as a listener of `'message'` does.
+   */
   onRequest(handler: ((message: any) => unknown) | null): void;
-  /** The messages of the other end, read no faster than they are used, until the channel is closed. */
+  /**
+   * The messages of the other end until the channel is closed, read no faster than they are used: with 64 of them waiting,
+   * reading pauses. With `handles` each is `{ message, handle }`. Throws the reason of `signal` when that is aborted.
+   */
   messages(options?: {
     signal?: AbortSignal | undefined;
     handles?: false | undefined;
@@ -92,7 +113,7 @@ export interface Asking {
 declare global {
   namespace NodeJS {
     interface Process {
-      /** Asks the parent; where that is not rcluster, this rejects and its like throw. */
+      /** Asks the parent. Where that has not loaded rcluster, this rejects with `ERR_RCLUSTER_PEER`, and its like throw it. */
       request?: Asking['request'];
       onRequest?: Asking['onRequest'];
       messages?: Asking['messages'];
@@ -104,13 +125,18 @@ declare global {
 // programs that mix both. A child that Node's own engine has started has neither the methods nor the options.
 declare module 'node:child_process' {
   interface MessageOptions {
-    /** Call the callback once the other end has dispatched the message, not once it is written. */
+    /**
+     * Call the callback once the other end has dispatched the message, not once it is written; with an error if the channel
+     * ends before: `ERR_RCLUSTER_PEER` where the other end has not loaded rcluster, else `ERR_IPC_CHANNEL_CLOSED`.
+     * @default false
+     */
     ack?: boolean | undefined;
   }
 
   interface Control {
-    /** What messages go by. */
+    /** What messages go by: the socket, or memory that both ends share. Who looks at it wishes for the memory. */
     readonly transport?: 'wire' | 'ring';
+    /** Bounds messages and what waits to be sent. Out of range: `ERR_OUT_OF_RANGE`. */
     setLimits?(limits: ChannelLimits): void;
   }
 
@@ -142,20 +168,35 @@ declare module 'node:child_process' {
     rlimits?: Partial<Record<ResourceLimitName, ResourceLimit | SoftAndHard>> | undefined;
     /**
      * Scheduling niceness, from -20 (first) to 19 (last). Below this process's own needs the right to it (`EACCES`).
+     * @default this process's own
      */
     nice?: number | undefined;
-    /** I/O priority: a class, or a class and a level from 0 (first) to 7; 4 unless given. */
+    /**
+     * I/O priority: a class, or a class and a level from 0 (first) to 7; 4 unless given.
+     * @default this process's own
+     */
     ionice?: IoClass | { class: IoClass; level?: number } | undefined;
-    /** The processor or processors, by number from 0, that the child may run on. `EINVAL` where there is none of them. */
+    /**
+     * The processor or processors, by number from 0, that the child may run on. `EINVAL` where there is none of them.
+     * @default this process's own
+     */
     affinity?: number | number[] | undefined;
     /**
      * How readily the kernel kills it when memory is short, from -1000 (never) to 1000 (first). Below this process's
      * own needs the right to it (`EACCES`).
+     * @default this process's own
      */
     oomScoreAdj?: number | undefined;
-    /** File mode creation mask, as a number or as octal text. */
+    /**
+     * File mode creation mask, as a number up to 0o777 or as octal text.
+     * @default this process's own
+     */
     umask?: number | string | undefined;
-    /** The cgroup (version 2) it starts in: a path, taken from /sys/fs/cgroup where it is relative. It must exist. */
+    /**
+     * The cgroup (version 2) it starts in: a path, taken from /sys/fs/cgroup where it is relative. It must exist (`ENOENT`),
+     * and writing to it needs the right to (`EACCES`).
+     * @default this process's own
+     */
     cgroup?: string | undefined;
     /**
      * Close every descriptor in the child that `stdio` does not name, also those that other code has left inheritable.
@@ -171,6 +212,7 @@ declare module 'node:child_process' {
     /**
      * Milliseconds from a signal that was sent to SIGKILL, for a child that has not ended by then. No effect in the
      * synchronous functions.
+     * @default none: SIGKILL does not follow
      */
     killAfter?: number | undefined;
     /**

@@ -12,6 +12,7 @@ declare namespace rcluster {
   type Worker = node.Worker;
   type Address = node.Address;
   type ClusterSettings = node.ClusterSettings;
+  /** `timeout` in milliseconds, and `signal`, as of `child.request`. */
   type WorkerRequestOptions = RequestOptions;
 
   /** What a worker told last of itself. */
@@ -36,12 +37,13 @@ declare namespace rcluster {
 
   /** A socket that systemd has opened. */
   interface ListenFd {
+    /** Its descriptor, from 3. */
     fd: number;
     /** Of LISTEN_FDNAMES; `unknown` without one. */
     name: string;
   }
 
-  /** What is set in the process of one worker before it starts. */
+  /** What is set in the process of one worker before it starts: the options of the same names of `child_process.spawn`. */
   type WorkerExtras = Pick<
     ProcessEnvOptions,
     | 'affinity'
@@ -81,6 +83,7 @@ declare module 'cluster' {
     /** A socket for each worker on one port; the kernel shares out. */
     readonly SCHED_REUSEPORT: number;
 
+    /** With options for this worker alone, before those of `setupPrimary`. */
     fork(env: any, extras: rcluster.WorkerExtras): Worker;
     /** In the primary: sends a message to every connected worker; how many those are. */
     broadcast(message: any): number;
@@ -90,11 +93,11 @@ declare module 'cluster' {
      * their number. What the handler throws rejects the request.
      */
     onRequest(handler: ((message: any, from: any) => unknown) | null): void;
-    /** The load of each worker that can tell it, by its number. */
+    /** In the primary: the load of each worker that can tell it, by its number. */
     loads(): Record<number, rcluster.WorkerLoad>;
     /** How many workers can run at once, a container's quota considered, now. */
     availableParallelism(): number;
-    /** The sockets that systemd started the primary with, for `server.listen({ fd })`. */
+    /** The sockets that systemd started the primary with, for `server.listen({ fd })`; none without systemd. */
     listenFds(): rcluster.ListenFd[];
   }
 
@@ -105,15 +108,22 @@ declare module 'cluster' {
   }
 
   interface Worker {
-    /** Its share relative to the others, 1 to 1,000; 1 at first. */
+    /**
+     * In the primary: its share of new connections relative to the others, a whole number from 1 to 1,000, else
+     * `ERR_OUT_OF_RANGE`. Not for `SCHED_NONE` and `SCHED_REUSEPORT`, where the kernel shares out.
+     * @default 1
+     */
     weight: number;
+    /** In the primary: whether `pause()` holds. */
     readonly isPaused: boolean;
-    /** It gets no new connections from now on; it keeps those it has. */
+    /** In the primary: it gets no new connections from now on; it keeps those it has. As `weight`, not where the kernel shares out. */
     pause(): Worker;
+    /** In the primary: it gets new connections again. */
     resume(): Worker;
     /**
      * In the primary: asks the worker; in the worker: asks the primary. Rejects with the handler's error, with
-     * `ERR_RCLUSTER_PEER` where the other end has not loaded rcluster, with `ERR_IPC_CHANNEL_CLOSED` when it has gone.
+     * `ERR_RCLUSTER_PEER` where the other end has not loaded rcluster, with `ERR_IPC_CHANNEL_CLOSED` when it has gone, with
+     * `ERR_RCLUSTER_REQUEST_TIMEOUT` after `timeout`.
      */
     request(message: any, options?: rcluster.WorkerRequestOptions): Promise<any>;
     /** Answers requests of the other end of this worker's channel only; the last of this and `cluster.onRequest` holds. */
@@ -124,7 +134,10 @@ declare module 'cluster' {
      * Goes by a structured clone, from worker to worker without the primary.
      */
     sendTo?(workerId: number, message: any, options?: rcluster.WorkerRequestOptions): Promise<void>;
-    /** In a worker: asks another one, whose `cluster.onRequest` answers. */
+    /**
+     * In a worker: asks another one, whose `cluster.onRequest` answers. Rejects as `sendTo` does, with the handler's error,
+     * and with `ERR_RCLUSTER_NO_HANDLER` where there is no handler.
+     */
     requestTo?(workerId: number, message: any, options?: rcluster.WorkerRequestOptions): Promise<any>;
     /** In a worker: a message to all others that have loaded rcluster; how many have got it. */
     broadcast?(message: any, options?: rcluster.WorkerRequestOptions): Promise<number>;
@@ -133,7 +146,10 @@ declare module 'cluster' {
   }
 
   interface ClusterSettings extends Omit<rcluster.WorkerExtras, 'affinity'> {
-    /** One of `cluster.SCHED_*`, for servers that listen from now on. */
+    /**
+     * One of `cluster.SCHED_*`, for servers that listen from now on; anything else throws `ERR_INVALID_ARG_VALUE`.
+     * @default `SCHED_RR`, or what `NODE_CLUSTER_SCHED_POLICY` names
+     */
     schedulingPolicy?: number | undefined;
     /**
      * Where `SCHED_STICKY` finds the client's address, for servers that listen from now on: that of the connection
@@ -142,9 +158,15 @@ declare module 'cluster' {
      * that does not say so in time goes by its own address.
      */
     stickyBy?: 'address' | 'proxy' | 'x-forwarded-for' | undefined;
-    /** Milliseconds that a connection may take to say it, 1 to 60,000; 1,000 by default. */
+    /**
+     * Milliseconds that a connection may take to say it, 1 to 60,000.
+     * @default 1000
+     */
     stickyTimeout?: number | undefined;
-    /** One processor for each worker in turn, or the processors of the first, second, ... worker. */
+    /**
+     * One processor for each worker in turn, or the processors of the first, second, ... worker.
+     * @default all that the primary may run on
+     */
     affinity?: 'spread' | number[][] | undefined;
   }
 }

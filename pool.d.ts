@@ -5,9 +5,15 @@ import { type ResourceLimits, type Transferable, type Worker, type WorkerOptions
 
 /** The class is the module; the types are its namespace. */
 declare class Pool<T = any, R = any> extends EventEmitterAsyncResource {
+  /** A wrong option throws a TypeError, `minThreads` above `maxThreads` a RangeError, in Piscina's words. */
   constructor(options?: Pool.Options);
 
-  /** Runs a task in one of the threads, and resolves to what the function returned. */
+  /**
+   * Runs a task in one of the threads, and resolves to what the function returned. Rejects with what it threw; with an
+   * `AbortError` where `signal` was aborted; with a `TimeoutError`, code `ERR_RCLUSTER_TASK_TIMEOUT`, after `timeout`; with
+   * `ERR_RCLUSTER_THREAD_EXITED` where its thread has ended; and with 'Task queue is at limit', or 'No task queue available
+   * and all Workers are busy', beyond `maxQueue`.
+   */
   run<Result = R>(task: T, options?: Pool.RunOptions): Promise<Result>;
 
   /**
@@ -19,18 +25,24 @@ declare class Pool<T = any, R = any> extends EventEmitterAsyncResource {
     options?: Pool.MapOptions,
   ): Promise<Result[]>;
 
-  /** Runs a task once on every thread there is. */
+  /** Runs a task once on every thread there is, beside what waits. Rejects with the first failure. */
   broadcast<Result = R>(task: T, options?: Pool.BroadcastOptions): Promise<Result[]>;
 
-  /** Waits for all tasks, then ends all threads. With `force`, tasks that have not begun are rejected. */
+  /**
+   * Waits for all tasks, `closeTimeout` at most, then ends all threads. With `force`, tasks for which no thread has room are
+   * rejected. Never rejects itself; an 'error' event says that the time was over.
+   */
   close(options?: Pool.CloseOptions): Promise<void>;
 
   /** Ends all threads. Tasks that have not finished are rejected. */
   destroy(): Promise<void>;
 
+  /** As `close()`. */
   [Symbol.asyncDispose](): Promise<void>;
+  /** As `close()`, without waiting for it. */
   [Symbol.dispose](): void;
 
+  /** All options, with their defaults. */
   readonly options: Pool.FilledOptions;
   readonly minThreads: number;
   readonly maxThreads: number;
@@ -44,11 +56,13 @@ declare class Pool<T = any, R = any> extends EventEmitterAsyncResource {
   readonly completed: number;
   /** Milliseconds since the pool was made. */
   readonly duration: number;
-  /** The share of the time that all threads could have worked in which they did. */
+  /** The share, 0 to 1, of the time that all threads could have worked in which they did; 0 without `recordTiming`. */
   readonly utilization: number;
   /** Whether all threads are busy. `drain` says when that is over. */
   readonly needsDrain: boolean;
+  /** How long tasks ran and waited. */
   readonly histogram: Pool.Histogram;
+  /** As `histogram.runTime` and `histogram.waitTime`. */
   readonly runTime: Pool.HistogramSummary | undefined;
   readonly waitTime: Pool.HistogramSummary | undefined;
   /** Figures since the pool was made. */
@@ -102,7 +116,9 @@ declare namespace Pool {
     filename?: string | null;
     /** The export that is the function. Default: 'default'. */
     name?: string;
+    /** How many threads there are at least. Default: half as many as processors, 1 at least. */
     minThreads?: number;
+    /** How many there are at most. Default: one and a half times as many as processors. */
     maxThreads?: number;
     /** Milliseconds after which an idle thread beyond `minThreads` ends. Default: 0. */
     idleTimeout?: number;
@@ -112,26 +128,35 @@ declare namespace Pool {
     concurrentTasksPerWorker?: number;
     /** Taken for compatibility. Threads wait on their event loops, whatever it is. */
     atomics?: 'sync' | 'async' | 'disabled';
+    /** Of each thread, in MB: as of `new Worker()`. Without effect on processes. */
     resourceLimits?: ResourceLimits;
+    /** Of each thread or process: its `process.argv` from the third on. */
     argv?: string[];
+    /** Arguments for Node, of each thread or process. */
     execArgv?: string[];
+    /** Of each thread or process. Default: `process.env`. */
     env?: WorkerOptions['env'];
+    /** What threads find as `workerData` of this module. */
     workerData?: any;
     /** A queue of your own. Other than with the two that come with the pool, JavaScript gives out the tasks then. */
     taskQueue?: TaskQueue;
+    /** By how much lower the priority of the threads is, in steps of `nice`. Default: 0. */
     niceIncrement?: number;
+    /** As of `new Worker()`. Default: true. */
     trackUnmanagedFds?: boolean;
-    /** Milliseconds that `close` waits. Default: 30,000. */
+    /** Milliseconds that `close` waits for tasks. Default: 30,000. */
     closeTimeout?: number;
     /** Whether `histogram` and `utilization` have something to say. Default: true. */
     recordTiming?: boolean;
+    /** With a `taskQueue` or `loadBalancer` of your own: a task that no thread would take keeps its place. Default: false. */
     stricterFIFO?: boolean;
     /** Chooses the thread for a task; JavaScript gives out the tasks then. */
     loadBalancer?: LoadBalancer;
+    /** Whether a `PoolWorker` has a `histogram` of its own. Default: false. */
     workerHistogram?: boolean;
     /** Threads, or forked processes. Default: 'thread'. */
     runtime?: 'thread' | 'process';
-    /** When a thread is replaced, its replacement first. */
+    /** When a thread is replaced, its replacement first. Default: never. */
     recycle?: RecycleOptions;
   }
 
@@ -162,24 +187,32 @@ declare namespace Pool {
   }
 
   export interface RunOptions {
+    /** What of the task is transferred, not copied. */
     transferList?: readonly Transferable[] | undefined;
+    /** In the place of the pool's own. */
     filename?: string | null;
+    /** In the place of the pool's own. */
     name?: string | null;
     /** Ends the task, and its thread if it runs. */
     signal?: AbortSignal | { once(name: 'abort', listener: () => void): unknown } | null;
-    /** Above 0 goes first. One unit is worth having been submitted 100 ms earlier, so that nothing starves. */
+    /**
+     * A whole number from -1,000,000 to 1,000,000; above 0 goes first. One unit is worth having been submitted 100 ms
+     * earlier, so that nothing starves. Default: 0.
+     */
     priority?: number;
-    /** Milliseconds from this call after which the task is ended, and its thread if it runs. */
+    /** Milliseconds from this call after which the task is ended, and its thread if it runs. Default: none. */
     timeout?: number;
   }
 
   export interface MapOptions extends RunOptions {
+    /** So many values at a time. Default: twice `maxThreads` times `concurrentTasksPerWorker`. */
     concurrency?: number;
   }
 
   export type BroadcastOptions = Pick<RunOptions, 'filename' | 'name'>;
 
   export interface CloseOptions {
+    /** Default: false. */
     force?: boolean;
   }
 
@@ -187,6 +220,7 @@ declare namespace Pool {
     readonly taskId: number;
     readonly filename: string;
     readonly name: string;
+    /** Milliseconds, of `performance.now()`. */
     readonly created: number;
     readonly isAbortable: boolean;
   }
@@ -200,14 +234,18 @@ declare namespace Pool {
   }
 
   export interface PoolWorker {
+    /** Its thread's number. */
     readonly id: number;
+    /** How many tasks it has. */
     readonly currentUsage: number;
     readonly isRunningAbortableTask: boolean;
+    /** With `workerHistogram`. */
     readonly histogram: HistogramSummary | null;
     readonly terminating: boolean;
     readonly destroyed: boolean;
   }
 
+  /** The thread for a task, or none: then it waits. */
   export type LoadBalancer = (task: Task, workers: PoolWorker[]) => PoolWorker | null | undefined;
 
   /** In milliseconds. */
@@ -238,15 +276,20 @@ declare namespace Pool {
   }
 
   export interface Metrics {
+    /** Tasks that have ended, one way or the other. */
     readonly completed: number;
+    /** Those of them that were rejected; without those that were aborted or out of time. */
     readonly failed: number;
     readonly aborted: number;
     readonly timedOut: number;
+    /** Tasks that have not ended. */
     readonly inFlight: number;
     /** Tasks that no thread has taken. */
     readonly queued: number;
+    /** Those there are, and those of them that have started. */
     readonly threads: number;
     readonly readyThreads: number;
+    /** Since the pool was made: all, those that ended by themselves, those that `recycle` has replaced. */
     readonly threadsStarted: number;
     readonly threadsCrashed: number;
     readonly threadsRecycled: number;

@@ -14,13 +14,16 @@ type Extras = Pick<
   'rlimits' | 'nice' | 'ionice' | 'oomScoreAdj' | 'umask' | 'groups' | 'cgroup' | 'closeFds'
 >;
 
-/** Times are in milliseconds. */
+/**
+ * Times are in milliseconds. An option of a wrong type or out of range throws as in Node (`ERR_INVALID_ARG_TYPE`,
+ * `ERR_OUT_OF_RANGE`), an unknown one `ERR_RCLUSTER_OPTION`, a script that is not there `ERR_RCLUSTER_NO_SCRIPT`.
+ */
 export interface SupervisorOptions extends Extras {
   /** The program, as Node would be given it. A symbolic link is followed anew with each reload. */
   exec: string;
   /** Its arguments; none by default. */
   args?: readonly string[];
-  /** How many workers; `'max'`, the default, is `cluster.availableParallelism()`. */
+  /** How many workers, 1 to 1,024; `'max'`, the default, is `cluster.availableParallelism()`. */
   instances?: 'max' | number;
   /** For messages and metrics; by default that of the file. */
   name?: string;
@@ -86,7 +89,7 @@ export interface SupervisorOptions extends Extras {
    * that would have been enough for `downAfter` (60,000 ms). None by default.
    */
   scale?: { min?: number; max?: 'max' | number; target?: number; upAfter?: number; downAfter?: number };
-  /** As `cluster.schedulingPolicy`. */
+  /** As `cluster.schedulingPolicy`, which is the default. */
   schedulingPolicy?: number;
   /** As in `cluster.setupPrimary`: `'spread'`, or a list of processors for each worker. */
   affinity?: 'spread' | readonly (number | readonly number[])[];
@@ -95,13 +98,16 @@ export interface SupervisorOptions extends Extras {
    * each start.
    */
   stdio?: import('node:child_process').StdioOptions | ((worker: { id: number }) => Output);
-  /** The workers' output goes nowhere, unless it is taken by `'worker:stdio'`. */
+  /** The workers' output goes nowhere, unless it is taken by `'worker:stdio'`. By default false. */
   silent?: boolean;
   /** Of messages, as in `child_process.fork`. By default `'json'`. */
   serialization?: 'json' | 'advanced';
+  /** The inspector's port, as in `cluster.setupPrimary`. */
   inspectPort?: number | (() => number);
+  /** Who the workers run as: needs the right to change it. */
   uid?: number;
   gid?: number;
+  /** Without effect on Linux. */
   windowsHide?: boolean;
   /** Whether SIGTERM and SIGINT stop it, and end this process. A second one does so at once. By default true. */
   signals?: boolean;
@@ -129,15 +135,15 @@ export interface Config extends Partial<Omit<SupervisorOptions, 'schedulingPolic
   script?: string;
   /** By name, or as `cluster.schedulingPolicy`. */
   schedulingPolicy?: 'rr' | 'none' | 'least-conn' | 'least-load' | 'sticky' | 'reuseport' | number;
-  /** Where health, metrics and the status page are served: HOST:PORT, a port on loopback, or unix:PATH. */
+  /** Where health, metrics and the status page are served: HOST:PORT, a port on loopback, or unix:PATH. By default nowhere. */
   http?: string | number | false;
   /** The control socket; by default found from the working directory. False for none. */
   control?: string | false;
   /** How a line that a worker prints looks; by default `'prefix'`. With `'inherit'` it goes to the terminal as it is. */
   logFormat?: 'prefix' | 'plain' | 'json' | 'inherit';
-  /** Whether a prefix begins with the time. */
+  /** Whether a prefix begins with the time. By default false. */
   logTime?: boolean;
-  /** What workers print goes here; SIGUSR1 opens it anew. */
+  /** What workers print goes to this file; SIGUSR1 opens it anew. By default to this process's own output. */
   logFile?: string;
   /** What they print to stderr, if not there too. */
   errorFile?: string;
@@ -146,20 +152,26 @@ export interface Config extends Partial<Omit<SupervisorOptions, 'schedulingPolic
 /** The config as it is: for its type. */
 export function defineConfig(config: Config): Config;
 
+/** Either `fn` or `http`; times in milliseconds. */
 export interface Probe {
+  /** Well unless it gives false, or throws. */
   fn?: (worker: WorkerStatus) => unknown;
   /** A path; 200 to 399 is well. */
   http?: string;
   /** Which of the worker's servers; by default its first. */
   port?: number;
-  /** By default 10,000. */
+  /** From one probe to the next. By default 10,000. */
   interval?: number;
-  /** By default 2000. */
+  /** How long an answer may take. By default 2000. */
   timeout?: number;
   /** After so many failures in a row a worker is replaced. By default 3. */
   failures?: number;
 }
 
+/**
+ * `'starting'` until it is ready; `'draining'` from when it is told to end; `'stopping'` when it is killed; `'hung'` when its event
+ * loop is stuck; `'backoff'` while its place waits for the next start; `'stopped'` once it has ended.
+ */
 export type WorkerState = 'starting' | 'ready' | 'draining' | 'stopping' | 'backoff' | 'stopped' | 'hung';
 
 export interface WorkerStatus {
@@ -171,16 +183,20 @@ export interface WorkerStatus {
   state: WorkerState;
   /** Of this place. */
   restarts: number;
+  /** Milliseconds. */
   uptime: number;
+  /** Milliseconds since 1970, as `readyAt` and `nextStart`. */
   startedAt: number | undefined;
   readyAt: number | undefined;
   /** Of the code: each reload makes a new one. */
   generation: number;
+  /** As `worker.load`. */
   load: cluster.WorkerLoad | undefined;
   /** Of whoever had the place before. */
   lastExit: Exit | undefined;
   /** When the next start is due, in back-off. */
   nextStart?: number;
+  /** Whether it leads. */
   leader: boolean;
   /** Why it ends, or is not there. */
   why: string | undefined;
@@ -192,6 +208,7 @@ export interface Exit {
   signal: string | null;
   /** In one line. */
   reason: string;
+  /** Milliseconds. */
   uptime: number;
   /** Milliseconds since 1970. */
   at: number;
@@ -205,12 +222,19 @@ export interface SupervisorStatus {
   name: string;
   pid: number;
   state: SupervisorState;
+  /** As `isReady`. */
   ready: boolean;
+  /** How many workers there are to be. */
   instances: number;
+  /** Milliseconds. */
   uptime: number;
+  /** Of all workers, since the start. */
   restarts: number;
+  /** Those that succeeded. */
   reloads: number;
+  /** From 1; each reload that is tried makes another. */
   generation: number;
+  /** The script, its symbolic links followed. */
   exec: string;
   workers: WorkerStatus[];
 }
@@ -219,29 +243,39 @@ export type SupervisorState = 'starting' | 'running' | 'reloading' | 'stopping' 
 
 /** Times in seconds, memory in bytes. */
 export interface UsageMetrics {
+  /** Processor time since its start. */
   cpu: { user: number; system: number };
   rss: number;
+  /** Its share of the memory that it has in common with others; with `metrics({ pss: true })`. */
   pss?: number;
+  /** As of `v8.getHeapStatistics()`, told once a second. */
   heap: { used: number; total: number; limit: number; external: number };
+  /** `utilization`: 0 to 1. `delay`: by how much later than planned the event loop turns. */
   eventLoop: { utilization: number; delay: { mean: number; p50: number; p99: number; max: number } };
+  /** Garbage collections, and the time they took. */
   gc: { count: number; time: number };
+  /** `pending`: on their way to it. */
   connections: { open: number; total: number; pending: number };
   requests: { total: number; active: number };
 }
 
 export interface WorkerMetrics extends UsageMetrics {
+  /** Its place, from 1. */
   id: number;
   pid: number | undefined;
   state: string;
   generation: number;
   uptime: number;
+  /** Of its place. */
   restarts: number;
   /** Milliseconds since its event loop turned. */
   silentFor: number;
 }
 
 export interface Metrics {
+  /** Milliseconds since 1970. */
   time: number;
+  /** The supervisor's own process, times in seconds, memory in bytes; what happened since its start; workers by state. */
   supervisor: {
     pid: number;
     uptime: number;
@@ -256,20 +290,26 @@ export interface Metrics {
     workers: Record<WorkerState, number>;
   };
   workers: WorkerMetrics[];
-  /** In sum, those of ended workers included where they only grow; the worst delay. */
+  /** In sum, those of ended workers included where they only grow; the worst delay, the mean utilization. */
   total: UsageMetrics;
 }
 
+/** A worker, or the application, that is not started again. */
 export interface GiveUp {
   scope: 'worker' | 'app';
+  /** The place of the one that ended last. */
   worker: number;
+  /** In one line. */
   reason: string;
   exit: Exit;
+  /** The same as `exit.stderr`. */
   stderr: string;
+  /** So many were borne, within so many milliseconds. */
   restarts: number;
   period: number;
 }
 
+/** What is worth a line in a log. Further properties are those of the event. */
 export interface LogLine {
   level: 'info' | 'warn' | 'error';
   event: string;
@@ -282,22 +322,33 @@ interface SupervisorEvents {
   'worker:start': [WorkerStatus];
   'worker:ready': [WorkerStatus];
   'worker:exit': [WorkerStatus, Exit];
-  /** `stack`: where its JavaScript is, or where in the kernel it waits; `state`: of its process, as in proc(5). */
+  /**
+   * `silentFor`: milliseconds; `stack`: where its JavaScript is, or where in the kernel it waits; `state`: of its process, as in
+   * proc(5).
+   */
   'worker:hung': [WorkerStatus, { silentFor: number; stack: string | undefined; state: string }];
   /** Whoever listens reads the streams. */
   'worker:stdio': [WorkerStatus, { stdout: Readable | null; stderr: Readable | null }];
+  /** It is started again in `delay` milliseconds. */
   restart: [WorkerStatus, { delay: number; reason: string; exit: Exit }];
+  /** It is replaced, as `value` has reached `limit`. */
   recycle: [
     WorkerStatus,
     { reason: 'requests' | 'age' | 'rss' | 'heap' | 'probe'; value: number; limit: number },
   ];
-  /** `replaced`: how many run the new release; `rolledBack`: how many did, and run the old one again. */
+  /**
+   * `replaced`: how many run the new release; `rolledBack`: how many did, and run the old one again; `duration`:
+   * milliseconds.
+   */
   reload: [{ ok: boolean; replaced: number; rolledBack: number; duration: number; error?: Error }];
   giveUp: [GiveUp];
+  /** `utilization`: that by which a rule has decided, 0 to 1. */
   scale: [{ from: number; to: number; by: 'hand' | 'rule'; utilization?: number }];
   state: [SupervisorState];
+  /** `isReady` has become true, or false. */
   ready: [];
   unready: [];
+  /** The place of the worker that leads from now on. */
   leader: [number | undefined];
   stopping: [{ signal?: string }];
   stopped: [Stopped];
@@ -305,20 +356,21 @@ interface SupervisorEvents {
 }
 
 export interface Stopped {
+  /** `'finished'`: all workers have ended and are not started again. `'giveUp'` has an `error`, `ERR_RCLUSTER_GIVE_UP`. */
   reason: 'stop' | 'giveUp' | 'finished';
   error?: Error;
 }
 
 /** Starts an application in workers, and looks after them. */
 export interface Supervisor extends EventEmitter<SupervisorEvents> {
-  /** All workers have been ready. Rejects on a give-up or a stop before. */
+  /** All workers have been ready. Rejects on a give-up (`ERR_RCLUSTER_GIVE_UP`) or a stop (`ERR_RCLUSTER_STOPPED`) before. */
   readonly started: Promise<void>;
   /** All has ended. Never rejects. */
   readonly stopped: Promise<Stopped>;
   readonly state: SupervisorState;
   /** For a readiness check: a worker is ready, and it does not stop. */
   readonly isReady: boolean;
-  /** For a liveness check. */
+  /** For a liveness check: it has not stopped. */
   readonly isLive: boolean;
   readonly name: string;
   readonly options: Readonly<Record<string, any>>;
@@ -330,28 +382,39 @@ export interface Supervisor extends EventEmitter<SupervisorEvents> {
   /**
    * Replaces all workers, with code and environment read anew; each new one is ready before the old one goes. Where a
    * new one fails the old ones go on, those replaced so far are put back if what they were started with has changed, and
-   * it rejects with ERR_RCLUSTER_RELOAD, with `reason`, `stderr`, `replaced` and `rolledBack`.
+   * it rejects with `ERR_RCLUSTER_RELOAD`, with `reason`, `stderr`, `replaced` and `rolledBack`; where all is stopped
+   * meanwhile, with `ERR_RCLUSTER_STOPPED`. `duration` is in milliseconds.
    */
   reload(changes?: {
     env?: Record<string, string>;
     exec?: string;
     args?: string[];
   }): Promise<{ replaced: number; duration: number }>;
-  /** Replaces one worker, or all, with the code that runs. */
+  /** Replaces one worker, or all, with the code that runs. One that was given up gets another chance. */
   restart(id?: number): Promise<void>;
-  /** Has so many workers run; resolves when the new ones are ready and the surplus has ended. */
+  /**
+   * Has so many workers run, 1 to 1,024; resolves to the number when the new ones are ready and the surplus has ended.
+   * Rejects with `ERR_RCLUSTER_GIVE_UP` or `ERR_RCLUSTER_STOPPED` where they do not become ready.
+   */
   scale(count: number): Promise<number>;
-  /** Has all workers finish what they have begun, and end. */
+  /**
+   * Has all workers finish what they have begun, and end. `timeout` and `drainDelay`: milliseconds, in the place of
+   * `stopTimeout` and `drainDelay`; `force`: kills them instead. Resolves when all have ended.
+   */
   stop(options?: { timeout?: number; drainDelay?: number; force?: boolean; signal?: string }): Promise<void>;
   /** Kills all workers and all they started, at once. */
   kill(): void;
   /** Sends a message to all workers; to how many it was sent. */
   broadcast(message: unknown): number;
-  /** Asks one worker, which answers by `answer()`. `timeout` is 2000 by default. */
+  /**
+   * Asks one worker, which answers by `answer()`. `timeout` is 2000 (milliseconds) by default. Rejects with the handler's
+   * error, `ERR_RCLUSTER_REQUEST_TIMEOUT`, `ERR_RCLUSTER_NO_HANDLER` where nothing answers that question, or
+   * `ERR_RCLUSTER_NO_WORKER` where the worker does not run or has ended.
+   */
   ask(id: number, question: string, payload?: unknown, options?: { timeout?: number }): Promise<any>;
   /** What workers and supervisor use; no worker is asked. `pss` takes the kernel some milliseconds a worker. */
   metrics(options?: { pss?: boolean }): Metrics;
-  /** The values that workers share. */
+  /** The values that workers share, here without a wait. */
   readonly store: {
     get(key: string): any;
     has(key: string): boolean;
@@ -360,14 +423,17 @@ export interface Supervisor extends EventEmitter<SupervisorEvents> {
     keys(): string[];
     entries(): [string, any][];
   };
-  /** The worker that leads. */
+  /** The place of the worker that leads. */
   readonly leader: number | undefined;
+  /** As `stop()`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** Starts an application in workers. Throws what `SupervisorOptions` says, and `ERR_RCLUSTER_UNSUPPORTED` without the engine. */
 export function supervise(options: SupervisorOptions): Supervisor;
 /** The options with their defaults, checked as `supervise` does, without starting anything. */
 export function checkOptions(options: unknown): Readonly<Record<string, any>>;
+/** Names of the options of `supervise()`. */
 export const optionNames: readonly string[];
 
 /** What hooks are told: why, until when (milliseconds since 1970), and a signal that is aborted then. */
@@ -386,21 +452,29 @@ export function onDrain(hook: (ending: Ending) => unknown): void;
  * supervisor ends in this way on SIGTERM and SIGINT.
  */
 export function onShutdown(hook: (ending: Ending) => unknown): void;
-/** Ends this process as a supervisor would. */
+/**
+ * Ends this process as a supervisor would: finishes what has begun, runs the hooks, exits. `timeout` is 30,000 (milliseconds)
+ * and `code` 0 by default.
+ */
 export function drain(options?: { reason?: string; timeout?: number; code?: number }): Promise<void>;
 /**
  * Has a registry of prom-client's served by the supervisor's `/metrics`, merged with those of the other workers. The
  * default registry is, without being named.
  */
 export function exposeMetrics(registry: { getMetricsAsJSON(): unknown }): void;
-/** Answers `supervisor.ask()`. */
+/** Answers `supervisor.ask()`; the last one for a question holds. */
 export function answer(question: string, answer: (payload: any) => unknown): void;
+/** Whether a supervisor has started this process. */
 export const isSupervised: boolean;
+/** Whether this process has begun to end. */
 export const isDraining: boolean;
 /** This worker's place, from 1. Programs that do not load this find it, from 0, in `NODE_APP_INSTANCE`. */
 export const place: number | undefined;
 
-/** Values that all workers of a supervisor share. */
+/**
+ * Values that all workers of a supervisor share, kept by the primary as long as that lives. They go as messages
+ * (`serialization`). Rejects with `ERR_RCLUSTER_UNSUPERVISED` in a process that has no supervisor, as `lock` does.
+ */
 export const store: {
   get(key: string): Promise<any>;
   has(key: string): Promise<boolean>;
@@ -408,8 +482,9 @@ export const store: {
   set(key: string, value: unknown, options?: { ttl?: number; ephemeral?: boolean }): Promise<void>;
   /** Whether there was none. */
   setIfAbsent(key: string, value: unknown, options?: { ttl?: number; ephemeral?: boolean }): Promise<boolean>;
-  /** The sum. */
+  /** Adds `by`, 1 by default, to what is there, or to 0; the sum. */
   incr(key: string, by?: number): Promise<number>;
+  /** Whether there was one. */
   delete(key: string): Promise<boolean>;
   keys(): Promise<string[]>;
   entries(): Promise<[string, any][]>;
@@ -420,16 +495,20 @@ export interface Lock {
   /** Grows with each lock that is granted: what is guarded can refuse a lower one. */
   readonly token: number;
   readonly isHeld: boolean;
-  /** Aborted when the lock is lost. */
+  /** Aborted when the lock is lost, by `ERR_RCLUSTER_LOCK_LOST`. */
   readonly signal: AbortSignal;
+  /** Holds it for another lease; false if it is lost. */
   renew(): Promise<boolean>;
+  /** Gives it to the next. */
   release(): Promise<void>;
+  /** As `release()`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
  * Waits for a lock that only one worker has at a time; undefined where it is not to wait. It is renewed by itself unless
- * `renew` is false, and free again when its lease (10,000 ms) runs out or its worker ends.
+ * `renew` is false, and free again when its lease (10,000 ms) runs out or its worker ends. After `timeout` milliseconds, for
+ * ever by default, it rejects with `ERR_RCLUSTER_LOCK_TIMEOUT`.
  */
 export function lock(
   name: string,
