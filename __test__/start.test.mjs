@@ -104,3 +104,21 @@ test('methods that a program replaces before it asks for child_process do not ma
   });
   expect({ stderr, ...JSON.parse(stdout) }).toMatchObject({ stderr: '', isOurs: true });
 });
+
+test.each([
+  '--no-deprecation',
+  '--throw-deprecation',
+  '--pending-deprecation',
+  '--disable-proto=throw',
+  '--disable-proto=delete',
+  '--disallow-code-generation-from-strings',
+  '--preserve-symlinks',
+  '--enable-source-maps',
+])('under node %s too', async (flag) => {
+  const { stdout, stderr } = await runScript(fixture('roads.cjs'), {
+    ...registered,
+    execArgv: [flag, ...registered.execArgv],
+    args: ['require'],
+  });
+  expect({ stderr, ...JSON.parse(stdout) }).toMatchObject({ stderr: '', isOurs: true });
+});

@@ -11,6 +11,7 @@ const {
   arrayFind,
   arrayIncludes,
   arrayPush,
+  bareDescriptor,
   defineProperty,
   getOwnPropertyDescriptor,
   hasOwn,
@@ -62,7 +63,8 @@ function isInherited() {
   const process = /** @type {any} */ (globalThis.process);
   const before = getOwnPropertyDescriptor(process, 'noDeprecation');
   // What looks into Node is deprecated, which is nothing to tell the program.
-  process.noDeprecation = true;
+  // Read-only under --no-deprecation.
+  defineProperty(process, 'noDeprecation', bareDescriptor({ value: true, configurable: true }));
   try {
     isOwnInherited = typeof process.binding('process_wrap').getEnvPairs === 'function';
   } catch {
