@@ -43,6 +43,8 @@ const pages = [
     .filter((file) => file.endsWith('.md'))
     .map((file) => join('docs', file)),
 ];
+/** What only we throw. */
+const CODE = /\bERR_RCLUSTER_[A-Z_]+/g;
 const helps = new Map();
 const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
@@ -168,6 +170,14 @@ describe.each(pages)('%s', (page) => {
       if (anchor && file.endsWith('.md')) expect(anchorsOf(file)).toContain(anchor);
     }
   });
+});
+
+test('each error code of ours is explained', () => {
+  const sources = readdirSync(join(root, 'lib'), { recursive: true }).filter((file) => file.endsWith('.js'));
+  const used = sources.flatMap((file) => readFileSync(join(root, 'lib', file), 'utf8').match(CODE) ?? []);
+  const rows = readFileSync(join(root, 'docs/troubleshooting.md'), 'utf8').match(/^\| `ERR_\w+`/gm) ?? [];
+  const explained = rows.flatMap((row) => row.match(CODE));
+  expect(explained.toSorted()).toEqual([...new Set(used)].toSorted());
 });
 
 /** Writes a block and the files it needs into a folder of its own, in which `rcluster` can be required. */

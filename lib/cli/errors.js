@@ -3,7 +3,7 @@
 
 // What the command says when it does not do what it was asked, and the exit code it says it with.
 
-/** Exit codes of the command; the README has the same list. */
+/** Exit codes of the command; docs/command.md has the same list. */
 const exitCodes = Object.freeze({
   /** Done; or the workers were stopped as asked. */
   OK: 0,
