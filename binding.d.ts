@@ -169,7 +169,7 @@ export declare class Engine {
   channelFd(id: number): number
   /** Closes a channel; what is queued is lost. */
   channelClose(id: number): void
-  /** Sets an ArrayBuffer aside for a result of its size; it must not be touched until `poolResult` gives it back. */
+  /** Sets an ArrayBuffer aside for a result of its size; it must not be touched until `result` of `poolFunctions` gives it back. */
   poolOffer(buffer: ArrayBuffer): void
   /**
    * Has the C library keep freed memory, up to a limit, while big buffers come and go, of up to so many bytes; with 0 it
@@ -200,7 +200,7 @@ export declare class Engine {
   poolOpen(): number
   /** Forgets a pool, whose threads have been removed. */
   poolClose(pool: number): void
-  /** The memory in which `poolCompletions` says what it has read: their count, then four numbers for each. */
+  /** The memory in which `completions` of `poolFunctions` says what it has read: their count, then four numbers for each. */
   poolCells(): ArrayBuffer | null
   /** Chooses whether completions to come keep the event loop alive. */
   poolSetRef(on: boolean): void
@@ -241,8 +241,6 @@ export declare class Engine {
   poolJoin(pool: number, thread: number): ArrayBuffer | null
   /** The name of a handler. */
   poolHandler(handler: number): string | null
-  /** Chooses whether the place in the pool keeps this thread's loop alive. */
-  poolSeatSetRef(on: boolean): void
   /** Hands back a result as bytes. */
   poolDoneBytes(slot: number, task: number, kind: number, bytes: Uint8Array, runTime: number): void
   /** Sends the pool's owner news of this thread, or a request for a task. */

@@ -39,6 +39,10 @@ const pages = [
   'README.md',
   'benchmark/README.md',
   'CONTRIBUTING.md',
+  'ARCHITECTURE.md',
+  'GOTCHAS.md',
+  'CHANGELOG.md',
+  'examples/README.md',
   ...readdirSync(join(root, 'docs'), { recursive: true })
     .filter((file) => file.endsWith('.md'))
     .map((file) => join('docs', file)),

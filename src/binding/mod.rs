@@ -47,7 +47,7 @@ pub(crate) enum Kind {
     ClusterAcceptFailed = 7,
     /// (token, descriptor, listener): in a worker, a connection to adopt or give back.
     HandoffConnection = 8,
-    /// (0, 0, 0): tasks of this environment's pools have completed, for `poolCompletions`.
+    /// (0, 0, 0): tasks of this environment's pools have completed, for `completions` of `poolFunctions`.
     PoolCompletions = 9,
     /// (0, 0, 0): in a pool's thread, there is something to take, or the answer to a request has come.
     PoolTasks = 10,

@@ -1,7 +1,7 @@
 //! What is known of how busy a worker is: a page of memory shared by the primary and that worker.
 //!
 //! The worker writes the first cache line, from its event loop; the accept thread writes one word of the second;
-//! `Told` is what a supervised worker adds. Each word has one writer, so nothing here locks or retries. The one
+//! `told` is what a supervised worker adds. Each word has one writer, so nothing here locks or retries. The one
 //! exchange is that of a stack: the primary asks, and a thread of the worker answers. Further words are for `turns`.
 
 use std::os::fd::OwnedFd;

@@ -88,7 +88,7 @@ fn handle_of(env: &Env) -> Handle {
 
 #[napi]
 impl Engine {
-    /// Sets an ArrayBuffer aside for a result of its size; it must not be touched until `poolResult` gives it back.
+    /// Sets an ArrayBuffer aside for a result of its size; it must not be touched until `result` of `poolFunctions` gives it back.
     #[napi(ts_args_type = "buffer: ArrayBuffer")]
     pub fn pool_offer(&self, env: &Env, buffer: Object<'_>) {
         let pools = &self.state.pools;

@@ -124,7 +124,7 @@ impl Engine {
         with_registry(|registry| registry.pools.remove(&pool));
     }
 
-    /// The memory in which `poolCompletions` says what it has read: their count, then four numbers for each.
+    /// The memory in which `completions` of `poolFunctions` says what it has read: their count, then four numbers for each.
     #[napi(ts_return_type = "ArrayBuffer | null")]
     pub fn pool_cells(&self, env: &Env) -> Option<Object<'_>> {
         let end = self.state.pools.hub.borrow().clone()?;

@@ -27,7 +27,7 @@ use crate::sys::wake::Wake;
 /// The thread's place in its pool, and what wakes the thread's loop.
 pub(crate) struct SeatEnd {
     // Closed before `wake`, whose descriptor it watches.
-    poll: Poll,
+    _poll: Poll,
     wake: Arc<Wake>,
     pub(super) pool: Arc<Pool>,
     pub(super) thread: ThreadId,
@@ -50,7 +50,7 @@ impl SeatEnd {
         poll.watch(true, false)?;
         let waker = wake.clone();
         let table = pool.join(thread, Box::new(move || waker.wake())).ok_or(Errno::EBADF)?;
-        Ok((Rc::new(Self { poll, wake, pool, thread, linger: Linger::default() }), table))
+        Ok((Rc::new(Self { _poll: poll, wake, pool, thread, linger: Linger::default() }), table))
     }
 }
 
@@ -112,14 +112,6 @@ impl Engine {
     #[napi]
     pub fn pool_handler(&self, handler: u32) -> Option<String> {
         self.state.pools.seat.borrow().as_ref()?.pool.handler(handler as usize)
-    }
-
-    /// Chooses whether the place in the pool keeps this thread's loop alive.
-    #[napi]
-    pub fn pool_seat_set_ref(&self, on: bool) {
-        if let Some(seat) = &*self.state.pools.seat.borrow() {
-            seat.poll.set_ref(on);
-        }
     }
 
     /// Hands back a result as bytes.
