@@ -243,7 +243,7 @@ export declare class Engine {
   poolHandler(handler: number): string | null
   /** Hands back a result as bytes. */
   poolDoneBytes(slot: number, task: number, kind: number, bytes: Uint8Array, runTime: number): void
-  /** Sends the pool's owner news of this thread, or a request for a task. */
+  /** Sends the pool's owner news of this thread. */
   poolTell(task: number, kind: number): void
   /** The functions that are called often: `lib/pool/calls.js` says what each takes and returns. */
   poolFunctions(): Record<string, Function>

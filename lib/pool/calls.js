@@ -16,6 +16,7 @@ const { engine } = require('../native');
  * @property {(index: number, isText: number) => any} result the payload of one of those, if it is no JSON
  * @property {() => string | undefined} take fills a thread's table; the JSON of all its tasks as an array
  * @property {(slot: number, isText: number) => any} payload the payload of a task just claimed, if it is no JSON
+ * @property {(task: number, kind: number) => void} ask asks the pool's owner for the value of a task, before all results
  * @property {(slot: number, task: number, kind: number, time: number, text?: string, length?: number,
  *   isWide?: number) => void} done hands back a result; the time is in microseconds, negative: not counted
  */

@@ -68,9 +68,9 @@ function readCompletions() {
       pool?.onNews(kind, entries[at + 1], entries[at]);
       continue;
     }
-    let result = (kind & ENCODING) === PORT ? fromPort(pool, entries[at + 1]) : results[i];
-    if ((kind & UNCLONEABLE) !== 0) result = cloneError(result);
     const task = tasks.get(entries[at]);
+    let result = (kind & ENCODING) === PORT ? fromPort(pool, entries[at + 1], task) : results[i];
+    if ((kind & UNCLONEABLE) !== 0) result = cloneError(result);
     if (task === undefined) continue;
     tasks.delete(entries[at]);
     task.pool.onCompletion(task, entries[at + 1], (kind & THROWN) !== 0, result);
@@ -95,11 +95,12 @@ function landed(index, type) {
  * The next result that a thread has posted: they come in the order of their completions.
  * @param {any} pool
  * @param {number} thread
+ * @param {any} task `undefined`: nobody waits for it
  */
-function fromPort(pool, thread) {
+function fromPort(pool, thread, task) {
   const port = pool?.threads.handles.get(thread)?.port;
   const result = port && receiveMessageOnPort(port)?.message[1];
-  offers.learn(result);
+  offers.learn(result, task?.transferList.length === 0);
   return result;
 }
 

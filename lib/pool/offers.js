@@ -22,13 +22,15 @@ let wasUsed = false;
 let timer;
 
 /**
- * A result that has come some other way: the next one need not.
+ * A result that has come some other way: the next one need not. Where values are transferred, results had better not be
+ * copied into memory of this side's either: each side then uses again what the other has freed.
  * @param {any} result
+ * @param {boolean} wasCopied what it is the result of
  */
-function learn(result) {
+function learn(result, wasCopied) {
   const length = typeOfBig(result) < 0 ? 0 : result.byteLength;
   passed(length);
-  if (length === 0 || length === size || length > MAX_BYTES) return;
+  if (!wasCopied || length === 0 || length === size || length > MAX_BYTES) return;
   engine.poolWithdrawOffers();
   size = length;
   for (let i = 0; i < Math.min(MAX_PLACES, Math.floor(MAX_BYTES / size)); i++)

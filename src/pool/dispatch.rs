@@ -281,6 +281,11 @@ impl Pool {
         self.hub.push(Completion { task, thread, pool: self.id, kind, payload });
     }
 
+    /// Tells the hub that a thread needs something to go on with a task.
+    pub fn request(&self, thread: ThreadId, task: TaskId, kind: i32) {
+        self.hub.request(Completion { task, thread, pool: self.id, kind, payload: Payload::Empty });
+    }
+
     /// Wakes a thread if it sleeps or waits for something other than tasks.
     pub fn wake(&self, thread: ThreadId) {
         if let Some(seat) = self.lock().seats.get_mut(&thread) {

@@ -14,6 +14,8 @@ pub type Waker = Box<dyn Fn() + Send + Sync>;
 pub struct Hub {
     sender: channel::Sender<Completion>,
     receiver: channel::Receiver<Completion>,
+    /// What threads wait for: read before anything else.
+    requests: (channel::Sender<Completion>, channel::Receiver<Completion>),
     /// Whether the reader is awake, or will be: no further wake-up is needed.
     awake: AtomicBool,
     waker: Waker,
@@ -25,21 +27,32 @@ impl Hub {
     /// A hub whose reader `waker` wakes.
     pub fn new(waker: Waker) -> Self {
         let (sender, receiver) = channel::unbounded();
-        Self { sender, receiver, awake: AtomicBool::new(false), waker, offers: Mutex::new(Vec::new()) }
+        let (awake, offers) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+        Self { sender, receiver, requests: channel::unbounded(), awake, waker, offers }
     }
 
     /// Adds a completion, and wakes the reader unless it is awake.
     pub fn push(&self, completion: Completion) {
         // The hub owns the receiver, so the channel cannot be closed.
         let _ = self.sender.send(completion);
+        self.wake();
+    }
+
+    /// Adds what a thread needs to go on, which overtakes completions: reading those may take long.
+    pub fn request(&self, request: Completion) {
+        let _ = self.requests.0.send(request);
+        self.wake();
+    }
+
+    fn wake(&self) {
         if !self.awake.swap(true, Ordering::AcqRel) {
             (self.waker)();
         }
     }
 
-    /// The next completion.
+    /// The next request, or if there is none the next completion.
     pub fn take(&self) -> Option<Completion> {
-        self.receiver.try_recv().ok()
+        self.requests.1.try_recv().or_else(|_| self.receiver.try_recv()).ok()
     }
 
     /// Offers a place for a big result.
@@ -63,7 +76,7 @@ impl Hub {
     pub fn rest(&self) -> bool {
         // A push that found the reader awake, and woke nobody, is seen through this swap; one after it wakes.
         self.awake.swap(false, Ordering::AcqRel);
-        self.receiver.is_empty() || self.awake.swap(true, Ordering::AcqRel)
+        (self.requests.1.is_empty() && self.receiver.is_empty()) || self.awake.swap(true, Ordering::AcqRel)
     }
 }
 

@@ -8,6 +8,7 @@ const { receiveMessageOnPort } = require('node:worker_threads');
 
 const { engine } = require('../../native');
 const { allocate, fromBytes } = require('../bytes');
+const calls = require('../calls');
 const {
   BYTES,
   ENCODING,
@@ -62,7 +63,7 @@ function valueOf(slot, id, kind) {
     if (isBytes) forget(id);
     return valueIn(message);
   }
-  if (!isBytes && (kind & SENT) === 0 && !prefetched.has(id)) engine.poolTell(id, WANT);
+  if (!isBytes && (kind & SENT) === 0 && !prefetched.has(id)) calls.ask(id, WANT);
   return new Promise((resolve) => waiting.set(id, resolve));
 }
 
@@ -80,7 +81,7 @@ function valueIn(message) {
 function want(slot, id, kind) {
   wanted.set(id, (kind >> TYPE_SHIFT) & TYPE);
   engine.poolWant(id, allocate(engine.poolPromised(slot)));
-  engine.poolTell(id, WANT_BYTES);
+  calls.ask(id, WANT_BYTES);
 }
 
 /** The value of a task whose bytes have come, else `undefined`. @param {number} id */
@@ -110,7 +111,7 @@ function prefetch(slot, id, kind) {
     if (!wanted.has(id)) want(slot, id, kind);
   } else if ((kind & ENCODING) === PORT && (kind & REPEATABLE) !== 0 && !prefetched.has(id)) {
     prefetched.add(id);
-    engine.poolTell(id, PREFETCH);
+    calls.ask(id, PREFETCH);
   }
 }
 

@@ -86,6 +86,7 @@ const FUNCTIONS: &[(&CStr, Body)] = &[
     (c"result", submit::result),
     (c"take", thread::take),
     (c"payload", thread::payload),
+    (c"ask", thread::ask),
     (c"done", thread::done),
 ];
 

@@ -130,7 +130,7 @@ impl Engine {
         }
     }
 
-    /// Sends the pool's owner news of this thread, or a request for a task.
+    /// Sends the pool's owner news of this thread.
     #[napi]
     pub fn pool_tell(&self, task: u32, kind: i32) {
         if let Some(seat) = &*self.state.pools.seat.borrow() {
@@ -152,6 +152,13 @@ pub(super) fn take(state: &State, call: &Call) -> Option<Handle> {
 pub(super) fn payload(state: &State, call: &Call) -> Option<Handle> {
     let seat = state.pools.seat.borrow().clone()?;
     value_of(state, call, seat.pool.payload(seat.thread, call.int(0) as usize), call.int(1) != 0)
+}
+
+/// (task, kind): asks the pool's owner for something without which the task cannot go on.
+pub(super) fn ask(state: &State, call: &Call) -> Option<Handle> {
+    let seat = state.pools.seat.borrow().clone()?;
+    seat.pool.request(seat.thread, call.int(0) as TaskId, call.int(1));
+    None
 }
 
 /// (slot, task, kind, run time in microseconds, negative: not counted, and a text as in `payload_of`, or none): hands
