@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // `rcluster/child_process`: Node's `child_process` over our engine, or Node's own where that does not run.
 

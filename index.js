@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // `rcluster`: Node's own `cluster` object, with our engine behind it.
 

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // `rcluster/pool`: the class itself, which carries the other exports.
 

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // Puts rcluster behind Node's built-in child_process and cluster, in place, for `--require`, `--import` and
 // NODE_OPTIONS: whoever has required them already, or imports them later, gets ours.

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // Tells when Node loads a module of its own, whoever asks for it and by whatever road: `require`, `import`, or another of
 // Node's modules. `child_process` and `cluster` and what they rest on take longer to load than all of ours, and most

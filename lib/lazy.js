@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // Functions that are there from the start, while the module that holds what they do is loaded by the first call.
 

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // Decides whether the native engine runs here, and loads it when it is first needed. Where it does not run, Node's
 // own modules serve the same exports.

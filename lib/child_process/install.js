@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // What users hold of `child_process`: functions that are there from the start, while the modules that hold what they do,
 // and the engine, are loaded by the first call. A program that never starts a child does not pay for the means to.

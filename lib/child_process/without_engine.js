@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // Node's own child_process, where the engine does not run. What only the engine can do is refused, not ignored: a
 // child without the limits that were asked for is worse than none.

@@ -146,7 +146,8 @@ function checkConfig(config, file, supervised) {
   for (const [key, value] of Object.entries(config)) {
     if (!names.includes(key)) {
       const meant = nearest(key, names);
-      const hint = meant === undefined ? 'supervisor.d.ts in the package has them all' : `did you mean "${meant}"?`;
+      const hint =
+        meant === undefined ? 'supervisor.d.ts in the package has them all' : `did you mean "${meant}"?`;
       throw usageError(`${file}: there is no option "${key}"; ${hint}`);
     }
     if (value === undefined) continue;

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // Connections of an HTTP server over which nothing has come yet. Since Node 26 a server that closes takes them for idle
 // and destroys them, though their request may be on its way, or wait in the socket: a worker that is disconnected would

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // The accept thread as the primary's JavaScript sees it: workers by number, and the connections for workers that
 // never load rcluster, which go to them over the message channel.

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // What users hold of `cluster`: Node's own object, with functions of ours on it that are there from the start, while
 // what they do is loaded by the first call.

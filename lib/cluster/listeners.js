@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // What the workers of a primary listen on, one object a key. Both kinds have `add`, `has` and `remove`; `remove`
 // is true when the last worker has gone and the socket with it.

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // The primary's half of Node's own protocol with its workers: internal messages with a number each, and replies
 // that name the number.

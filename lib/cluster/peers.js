@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // In a worker: messages to and from other workers. Two that talk have a channel of their own, over a socket that the
 // primary's accept thread gives to both; what they say goes by nobody else.

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // The primary: what Node's own `cluster` object does with us behind it.
 

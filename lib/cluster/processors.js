@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // Which processors there are for us, and which each worker gets.
 

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // Questions between the primary and its workers: those of the message channel, by worker and for the whole cluster.
 

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // How connections are shared out, as the user chooses it: the policy, a worker's weight and pauses, and what is
 // known of each worker's load.

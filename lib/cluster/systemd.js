@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // Sockets that systemd has opened for the service: LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES.
 

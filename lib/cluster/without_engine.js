@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // What rcluster adds to Node's own `cluster` where the engine does not run: what needs no engine, and errors.
 

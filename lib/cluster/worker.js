@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // In a worker: Node's own `cluster` object, whose servers also take connections from the hand-off socket. Under a
 // primary that knows nothing of that, everything stays Node's: it ignores the extra field of `queryServer`.

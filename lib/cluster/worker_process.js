@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // Starts the process of a worker: environment, inspector port, the hand-off socket it inherits.
 

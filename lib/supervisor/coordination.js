@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // What the workers share, kept by the primary: values, locks with leases, and which of them leads. What a worker holds
 // is free again when it has ended.

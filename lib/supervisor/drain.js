@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // Ends the connections of this process without failing a request: those that are at work finish it, those that are
 // between two requests go to another worker, or close when nothing has come over them for a while.

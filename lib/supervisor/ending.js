@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // How a supervisor ends.
 

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // Sessions of HTTP/2, which end by themselves once told to.
 

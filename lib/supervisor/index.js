@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // What `rcluster/supervisor` exports: in the primary `supervise`, in its workers what they tell it and ask of it.
 

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // What workers and supervisor use, from the kernel and from the memory that workers share with the primary: no worker's
 // JavaScript is asked, so that a worker that is stuck has its numbers too.

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 /**
  * How many letters have to be put in, taken out, changed or swapped with the next to make one word of another.

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // What becomes of workers, as events and as lines for a log.
 

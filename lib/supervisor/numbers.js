@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 /**
  * What a supervised worker tells of itself, in the order in which it is in the memory that it shares with the primary.

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // The options of `supervise`: checked, with their defaults, as one frozen object.
 

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // The place of one worker: who is in it, who is to take over, who is leaving, and what comes after an end.
 

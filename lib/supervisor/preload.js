@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // Loaded in a worker before its program. Programs that the worker starts itself inherit the argument that loads this,
 // but not the variable, and so do the worker's threads: nothing happens there.

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // Probes: each worker that is ready is asked again and again whether it is well.
 

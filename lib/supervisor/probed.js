@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // A probe of this worker: a request to one of its own servers, over a connection that only this process has.
 

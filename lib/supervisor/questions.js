@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // Questions to single workers, which code in them answers.
 

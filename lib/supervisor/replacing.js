@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // Workers for workers: reloads, restarts, recycling, and more or fewer of them.
 

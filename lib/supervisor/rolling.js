@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // A reload: all workers are replaced, a batch at a time. Where a new one fails, the old set is what serves afterwards.
 

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // One run of a worker: from its start to its end.
 

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // The worker's side: it tells what it uses, ends in order, and asks the primary for what workers share. One for each
 // process, whichever copy of this package an application loads.

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // What of Node's servers and sockets only the cluster's side of the seam can reach: which servers listen, and giving a
 // connection to another worker. Nothing of it in a process that is no worker.

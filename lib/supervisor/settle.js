@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 /** Waits for all, and throws the first error that there was. @param {Promise<unknown>[]} promises */
 async function settleAll(promises) {

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // What the workers of a supervisor share, as a worker uses it.
 

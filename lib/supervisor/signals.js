@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // The primary's own signals: SIGTERM and SIGINT stop it, a second one at once.
 

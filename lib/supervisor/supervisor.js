@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // The supervisor: places for workers, and what is done with all of them.
 

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 /** The end of what was written to a stream: what says why a process has failed. */
 class Tail {

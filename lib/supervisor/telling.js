@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // What a worker tells of itself, in memory that it shares with the primary.
 

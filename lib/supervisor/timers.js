@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // Times kept by the warden, which keeps them while this thread is busy. They do not hold the loop.
 

@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // What the engine tells of the workers it watches, for the supervisor that they belong to.
 

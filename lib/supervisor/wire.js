@@ -1,5 +1,5 @@
-// @ts-check
 'use strict';
+// @ts-check
 
 // How a supervisor and its workers talk: messages that programs do not see, as those of Node's own cluster.
 
