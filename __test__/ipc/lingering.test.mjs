@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { ours } from '../parity/both.mjs';
 import { fixture } from '../helpers/run_script.mjs';
@@ -15,11 +15,8 @@ const ROUNDS = 300 * Number(process.env.RCLUSTER_TEST_ROUNDS ?? 1);
 
 /** @type {any} */
 let child;
-beforeEach(async () => {
-  child = ours.fork(fixture('ipc_answering.cjs'), [], { execArgv: [] });
-  expect(await child.request({ what: 'transport' })).toBe('ring');
-});
 afterEach(async () => {
+  if (child.exitCode !== null || child.signalCode !== null) return;
   child.kill('SIGKILL');
   await once(child, 'exit');
 });
@@ -31,45 +28,66 @@ async function pingPong(until) {
   return count;
 }
 
-test('timers, immediates and sockets have their turn while messages come and go', async () => {
-  const server = net.createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const socket = net.connect(/** @type {any} */ (server.address()).port, '127.0.0.1');
-  await once(socket, 'connect');
-  const until = { done: false };
-  const asked = pingPong(until);
-  for (let round = 0; round < 20; round++) {
-    socket.write('x');
-    await once(socket, 'data');
-    await delay(1);
-    await turn();
-  }
-  until.done = true;
-  expect(await asked).toBeGreaterThan(20);
-  socket.destroy();
-  server.close();
-});
+describe.each(['ring', 'wire'])('by %s', (transport) => {
+  beforeEach(async () => {
+    const env = { ...process.env, RCLUSTER_IPC: transport };
+    child = ours.fork(fixture('ipc_answering.cjs'), [], { execArgv: [], env });
+    expect(await child.request({ what: 'transport' })).toBe(transport);
+  });
 
-test('an answer comes whether or not its asker has gone to sleep', async () => {
-  for (let round = 0; round < ROUNDS; round++) {
-    await child.request({ what: 'echo', value: round });
-    const pause = performance.now() + (round % 20) * 0.01;
-    while (performance.now() < pause);
-    if (round % 50 === 0) await delay(1);
-  }
-});
+  test('timers, immediates and sockets have their turn while messages come and go', async () => {
+    const server = net.createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const socket = net.connect(/** @type {any} */ (server.address()).port, '127.0.0.1');
+    await once(socket, 'connect');
+    const until = { done: false };
+    const asked = pingPong(until);
+    for (let round = 0; round < 20; round++) {
+      socket.write('x');
+      await once(socket, 'data');
+      await delay(1);
+      await turn();
+    }
+    until.done = true;
+    expect(await asked).toBeGreaterThan(20);
+    socket.destroy();
+    server.close();
+  });
 
-test('without messages neither side uses the processor', async () => {
-  const until = { done: false };
-  setTimeout(() => (until.done = true), 50);
-  await pingPong(until);
-  const ticks = () => {
-    const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1].split(' ');
-    return Number(fields[11]) + Number(fields[12]);
-  };
-  const [before, own] = [ticks(), process.cpuUsage()];
-  await delay(500);
-  const { user, system } = process.cpuUsage(own);
-  expect(ticks() - before).toBeLessThan(10);
-  expect((user + system) / 1000).toBeLessThan(250);
+  test('an answer comes whether or not its asker has gone to sleep', async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      await child.request({ what: 'echo', value: round });
+      const pause = performance.now() + (round % 20) * 0.01;
+      while (performance.now() < pause);
+      if (round % 50 === 0) await delay(1);
+    }
+  });
+
+  test('without messages neither side uses the processor', async () => {
+    const until = { done: false };
+    setTimeout(() => (until.done = true), 50);
+    await pingPong(until);
+    const ticks = () => {
+      const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1].split(' ');
+      return Number(fields[11]) + Number(fields[12]);
+    };
+    const [before, own] = [ticks(), process.cpuUsage()];
+    await delay(500);
+    const { user, system } = process.cpuUsage(own);
+    expect(ticks() - before).toBeLessThan(10);
+    expect((user + system) / 1000).toBeLessThan(250);
+  });
+
+  test('an end that comes while it is looked for is told once', async () => {
+    const until = { done: false };
+    const asked = pingPong(until).catch((error) => error.code);
+    let ends = 0;
+    child.on('disconnect', () => ends++);
+    await delay(20);
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    expect(await asked).toBe('ERR_IPC_CHANNEL_CLOSED');
+    await delay(5);
+    expect(ends).toBe(1);
+  });
 });

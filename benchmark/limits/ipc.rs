@@ -11,7 +11,7 @@ use std::process::exit;
 use std::time::{Duration, Instant};
 
 use nix::unistd::{ForkResult, fork};
-use rcluster::ipc::ring::Ring;
+use rcluster::ipc::ring::{Place, Ring};
 
 const MESSAGE: &[u8] = b"{\"i\":1,\"a\":\"hello\",\"b\":true}\n";
 
@@ -25,7 +25,7 @@ struct End {
 impl End {
     fn send(&mut self, mut message: &[u8]) {
         while !message.is_empty() {
-            let count = self.ring.producer.push(message).expect("ring");
+            let count = self.ring.producer.push(message, Place::Next).expect("ring");
             message = &message[count..];
             if self.ring.producer.must_wake() {
                 self.socket.write_all(b"\n").unwrap_or_else(|_| exit(0));

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use rcluster::ipc::ring::{LENGTH, Ring, SIZE};
+use rcluster::ipc::ring::{LENGTH, Place, Ring, SIZE};
 use rcluster::sys::ring_memory::Memory;
 
 use super::Input;
@@ -25,8 +25,9 @@ pub fn run(data: &[u8]) {
         let length = number as usize % (2 * SIZE);
         // The first page of either lane is its header.
         let lane = usize::from(short % 2) * (HEADER + SIZE);
+        let place = if step & 16 == 0 { Place::Next } else { Place::Front };
         bytes.clear();
-        match step % 10 {
+        match step % 12 {
             0 => memory.write(lane, &number.to_ne_bytes()),
             1 => memory.write(lane + 64, &number.to_ne_bytes()),
             2 => memory.write(lane + usize::from(short), &number.to_ne_bytes()),
@@ -34,7 +35,7 @@ pub fn run(data: &[u8]) {
             3 => memory.write(lane + 64 * usize::from(short & 2 != 0), &(number % 4096).to_ne_bytes()),
             4 => {
                 let data = vec![step; length];
-                if let Ok(count) = ring.producer.push(&data) {
+                if let Ok(count) = ring.producer.push(&data, place) {
                     assert!(count <= SIZE && count <= length);
                 }
             }
@@ -44,13 +45,16 @@ pub fn run(data: &[u8]) {
                     assert!(count <= SIZE && count <= length);
                 }
             }
-            6 => drop(ring.producer.wait_for_room()),
+            6 => drop(ring.producer.wait_for_room(place)),
             7 => drop(ring.consumer.sleep()),
             8 => {
-                for count in [ring.producer.room(), ring.consumer.available()].into_iter().flatten() {
+                for count in [ring.producer.room(place), ring.consumer.available()].into_iter().flatten() {
                     assert!(count <= SIZE);
                 }
             }
+            // A jump.
+            9 => memory.write(lane + 256 + 64 * usize::from(short & 2 != 0), &number.to_ne_bytes()),
+            10 => memory.write(lane + 256 + 64 * usize::from(short & 2 != 0), &(number % 4096).to_ne_bytes()),
             _ => {
                 ring.producer.must_wake();
                 ring.consumer.must_wake();

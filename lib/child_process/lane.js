@@ -62,7 +62,8 @@ class Lane {
   placeFor(most) {
     if (!this.isLent && !this.borrow()) return -1;
     const place = this.written & (SIZE - 1);
-    if (most > SIZE - place) return -1;
+    // The last byte before its end is always the engine's, which so comes by once each time around.
+    if (most >= SIZE - place) return -1;
     if (most <= SIZE - ((this.written - this.read) >>> 0)) return place;
     this.read = Atomics.load(this.numbers, READ);
     // A number that cannot be leaves no room either; the engine then says what is wrong.

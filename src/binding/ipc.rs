@@ -54,6 +54,7 @@ struct Open {
     channel: RefCell<Channel>,
     is_writing: Cell<bool>,
     is_paused: Cell<bool>,
+    has_ended: Cell<bool>,
     linger: RefCell<Linger>,
 }
 
@@ -95,22 +96,38 @@ impl Channels {
         if ready.readable
             && let Some(open) = self.get(id)
         {
-            let (has_messages, ending) = self.read(&open, ready.hangup);
-            if has_messages {
-                state.emit(Kind::ChannelInput, id, 0, 0);
+            let has_come = self.serve_socket(state, id, &open, ready.hangup);
+            if open.has_ended.get() {
+                return;
             }
-            match ending {
-                None => self.serve_ring(state, id, true),
-                Some(ending) => {
-                    // Written before the other side went.
-                    if let Some(open) = self.get(id) {
-                        open.is_paused.set(false);
-                    }
-                    self.take_from_ring(state, id, ROUNDS_TO_END, false);
-                    self.end(state, id, ending);
-                }
+            self.serve_ring(state, id, true);
+            if has_come && self.get(id).is_some() && !open.channel.borrow().receives_by_ring() {
+                self.stays_awake(id, &open);
             }
         }
+    }
+
+    /// Delivers what has arrived on the socket, and then its end; whether there is any of both.
+    fn serve_socket(&self, state: &State, id: u32, open: &Open, hangup: bool) -> bool {
+        let (has_messages, ending) = self.read(open, hangup);
+        if has_messages {
+            self.has_work(open);
+            state.emit(Kind::ChannelInput, id, 0, 0);
+        }
+        let Some(ending) = ending else { return has_messages };
+        // Written before the other side went.
+        if let Some(open) = self.get(id) {
+            open.is_paused.set(false);
+        }
+        self.take_from_ring(state, id, ROUNDS_TO_END, false);
+        self.end(state, id, ending);
+        true
+    }
+
+    /// Messages have come, and are to be delivered.
+    fn has_work(&self, open: &Open) {
+        let bytes = open.channel.borrow_mut().decoder().ready_len();
+        open.linger.borrow_mut().works(Instant::now(), bytes);
     }
 
     /// Writes what is queued, and has the loop say when the socket takes more.
@@ -145,10 +162,7 @@ impl Channels {
             let received = open.channel.borrow_mut().receive();
             let outcome = match received {
                 Ok(true) => {
-                    if round == 0 {
-                        let bytes = open.channel.borrow_mut().decoder().ready_len();
-                        open.linger.borrow_mut().works(Instant::now(), bytes);
-                    }
+                    self.has_work(&open);
                     state.emit(Kind::ChannelInput, id, 0, 0);
                     continue;
                 }
@@ -172,6 +186,7 @@ impl Channels {
         if let Some(open) = self.get(id) {
             // Or the loop would report the end again and again, until JavaScript has closed the channel.
             let _ = open.poll.watch(false, false);
+            open.has_ended.set(true);
             state.emit(Kind::ChannelEnded, id, ending.map_or_else(|errno| -(errno as i32), |()| 0), 0);
         }
     }
@@ -231,6 +246,7 @@ impl Engine {
                 channel,
                 is_writing: Cell::new(false),
                 is_paused: Cell::new(false),
+                has_ended: Cell::new(false),
                 linger: RefCell::default(),
             }),
         );

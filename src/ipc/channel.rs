@@ -30,7 +30,7 @@ const CALLS_PER_TURN: usize = 32;
 const RING_BATCH: usize = 64 * 1024;
 
 /// How long one side of a large message waits for the other in the middle of it.
-const LONGEST_WAIT: Duration = Duration::from_micros(50);
+const LONGEST_WAIT: Duration = Duration::from_micros(200);
 
 /// Looks at the ring between two at the clock.
 const SPINS: usize = 64;

@@ -297,7 +297,7 @@ impl Decoder {
     /// Takes the whole messages as one list in JSON, if all are pieces of one: in brackets, with a zero behind the
     /// last comma.
     pub fn take_list(&mut self) -> Option<Vec<u8>> {
-        if self.whole == 0 {
+        if self.whole == 0 || (self.framing == Framing::Lengths && !self.begins_with_text()) {
             return None;
         }
         let mut list = Vec::with_capacity(self.whole + 3);
@@ -321,6 +321,11 @@ impl Decoder {
         list.extend_from_slice(b"0]");
         self.consume();
         Some(list)
+    }
+
+    /// Whether the first message is not one for the serializer, or a parcel.
+    fn begins_with_text(&self) -> bool {
+        !matches!(self.buffer.get(HEADER), None | Some(&MARK | &V8_FORMAT))
     }
 
     /// Forgets the whole messages.

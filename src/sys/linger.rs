@@ -30,8 +30,8 @@ impl Linger {
     /// Longer than the other side needs to answer, and to send what comes next.
     const SHORTEST: Duration = Duration::from_micros(50);
     /// What is large takes time to be looked at and to be sent back: so many bytes a microsecond.
-    const BYTES_PER_MICROSECOND: u64 = 4096;
-    const LONGEST: Duration = Duration::from_micros(300);
+    const BYTES_PER_MICROSECOND: u64 = 1024;
+    const LONGEST: Duration = Duration::from_micros(1000);
     /// Fewer than this, and it goes on.
     const MISSES: u32 = 2;
 
@@ -87,7 +87,7 @@ mod tests {
     fn waits_longer_for_an_answer_to_what_is_large() {
         let (mut linger, mut now) = (Linger::default(), Instant::now());
         for (bytes, pause, expected) in
-            [(1_000_000, 290, true), (1 << 30, 290, true), (0, 290, true), (0, 290, true), (0, 290, false)]
+            [(1_000_000, 990, true), (1 << 30, 990, true), (0, 990, true), (0, 990, true), (0, 990, false)]
         {
             linger.works(now, bytes);
             assert!(linger.patience() <= Linger::LONGEST);

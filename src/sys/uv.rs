@@ -1,7 +1,8 @@
 //! Watching descriptors on Node's own event loop, through the libuv that the `node` program exports.
 //!
 //! One `Poll` a descriptor; its callback runs on the loop's thread, in the poll phase. `Check` runs once a
-//! turn, after all input of that turn, `Prepare` before it, `Timer` at intervals. None may be used from another thread or after the loop has ended.
+//! turn, after all input of that turn, `Prepare` before it, `Timer` at intervals; `Idle` keeps the loop from waiting. None
+//! may be used from another thread or after the loop has ended.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ffi::{c_int, c_void};
@@ -16,6 +17,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::symbols::symbols;
 
 const UV_CHECK: c_int = 2;
+const UV_IDLE: c_int = 6;
 const UV_POLL: c_int = 8;
 const UV_PREPARE: c_int = 9;
 const UV_TIMER: c_int = 13;
@@ -36,6 +38,9 @@ symbols! {
     check_init = c"uv_check_init": unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int;
     check_start = c"uv_check_start": unsafe extern "C" fn(*mut c_void, HandleCallback) -> c_int;
     check_stop = c"uv_check_stop": unsafe extern "C" fn(*mut c_void) -> c_int;
+    idle_init = c"uv_idle_init": unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int;
+    idle_start = c"uv_idle_start": unsafe extern "C" fn(*mut c_void, HandleCallback) -> c_int;
+    idle_stop = c"uv_idle_stop": unsafe extern "C" fn(*mut c_void) -> c_int;
     prepare_init = c"uv_prepare_init": unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int;
     prepare_start = c"uv_prepare_start": unsafe extern "C" fn(*mut c_void, HandleCallback) -> c_int;
     prepare_stop = c"uv_prepare_stop": unsafe extern "C" fn(*mut c_void) -> c_int;
@@ -288,6 +293,37 @@ impl Prepare {
         if let Ok(uv) = uv() {
             // SAFETY: the handle is initialised and not closing.
             unsafe { (uv.prepare_stop)(self.0.as_ptr()) };
+        }
+    }
+}
+
+/// Has the loop go on at once instead of waiting for input. Never keeps the loop alive.
+pub struct Idle(Handle);
+
+impl Idle {
+    /// Without effect before `start`.
+    pub fn new(uv_loop: Loop) -> Result<Self, Errno> {
+        let handle = Handle::new(UV_IDLE, Rc::new(|_| ()), |uv, raw| {
+            // SAFETY: `raw` has the size of a uv_idle_t; the loop is this thread's, and running.
+            unsafe { (uv.idle_init)(uv_loop.0, raw) }
+        })?;
+        handle.set_ref(false);
+        Ok(Self(handle))
+    }
+
+    /// From now on the loop does not wait, until `stop`.
+    pub fn start(&self) {
+        if let Ok(uv) = uv() {
+            // SAFETY: the handle is initialised and not closing; starting twice does nothing.
+            unsafe { (uv.idle_start)(self.0.as_ptr(), on_turn) };
+        }
+    }
+
+    /// The loop waits again where it would.
+    pub fn stop(&self) {
+        if let Ok(uv) = uv() {
+            // SAFETY: the handle is initialised and not closing.
+            unsafe { (uv.idle_stop)(self.0.as_ptr()) };
         }
     }
 }

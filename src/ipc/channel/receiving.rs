@@ -6,7 +6,6 @@ use nix::errno::Errno;
 
 use super::sending::ring_bell;
 use super::{CALLS_PER_TURN, Channel, Ending, READ_SIZE, RING_BATCH, wait_for};
-use crate::ipc::ring;
 use crate::sys::scm;
 
 /// Descriptors that may wait for their message. A peer that keeps to the protocol has one under way.
@@ -14,6 +13,9 @@ const MAX_WAITING: usize = 16;
 
 /// What is read from the socket in one turn of the loop.
 const BYTES_PER_TURN: usize = CALLS_PER_TURN * READ_SIZE;
+
+/// What is taken from the ring without a whole message.
+const MOST_OF_A_MESSAGE: usize = 4 << 20;
 
 impl Channel {
     /// Reads what has arrived on the socket, up to a bound; `Some` once nothing more will.
@@ -63,7 +65,7 @@ impl Channel {
     pub fn receive(&mut self) -> Result<bool, Errno> {
         let Some(ring) = self.ring.as_mut().filter(|_| self.ring_receives) else { return Ok(false) };
         let mut taken = 0;
-        while taken < ring::SIZE && !self.decoder.is_ready() {
+        while taken < MOST_OF_A_MESSAGE && !self.decoder.is_ready() {
             // What came before it has been given out.
             if self.decoder.is_over() {
                 return Err(Errno::EMSGSIZE);

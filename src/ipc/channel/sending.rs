@@ -7,6 +7,7 @@ use nix::errno::Errno;
 
 use super::{CALLS_PER_TURN, Channel, Flushed, RING_BATCH, Written, wait_for};
 use crate::ipc::frame::AROUND;
+use crate::ipc::ring::{FRONT, Place};
 use crate::sys::scm;
 
 /// To what the parts of a message are padded.
@@ -98,16 +99,17 @@ impl Channel {
     /// Sends what there is room for in the ring. Where that is not all, the other side will say when there is more.
     fn push(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
         let mut count = 0;
+        let place = if bytes.len() >= FRONT { Place::Front } else { Place::Next };
         while count < bytes.len() {
             let Some(ring) = &mut self.ring else { return Err(Errno::EPROTO) };
             // In pieces, so that the other side reads one while the next is written.
             let piece = &bytes[count..bytes.len().min(count + RING_BATCH)];
-            let pushed = ring.producer.push(piece)?;
+            let pushed = ring.producer.push(piece, place)?;
             count += pushed;
             if pushed == 0 {
                 let is_large = bytes.len() >= RING_BATCH;
-                let has_room = is_large && wait_for(|| ring.producer.room().map(|room| room > 0))?;
-                if !has_room && ring.producer.wait_for_room()? {
+                let has_room = is_large && wait_for(|| ring.producer.room(place).map(|room| room > 0))?;
+                if !has_room && ring.producer.wait_for_room(place)? {
                     break;
                 }
             } else {
