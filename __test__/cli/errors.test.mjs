@@ -52,7 +52,7 @@ describe('a wrong command line ends with 2', () => {
     [['scale'], "missing required argument 'number'"],
     [['status', 'more'], "too many arguments for 'status'"],
     [['logs', '--lines', 'few'], '--lines takes a number, not "few"'],
-    [['stop', '--timeout', 'x'], '--timeout takes milliseconds, not "x"'],
+    [['stop', '--timeout', 'x'], '--timeout takes milliseconds, or a time like 500ms, 30s, 5m, not "x"'],
     [['top', '--count', '0'], '--count takes a number, 1 or more, not "0"'],
     [['app.js', '--config', 'none.json'], 'there is no config file none.json'],
   ])('%j', async (args, expected) => {

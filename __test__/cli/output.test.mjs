@@ -93,7 +93,7 @@ test('an app that prints without end does not hold up its supervisor', async () 
   const begun = performance.now();
   for (let i = 0; i < 5; i++) expect((await app.steer('status')).code).toBe(0);
   expect(performance.now() - begun).toBeLessThan(15_000);
-  expect(await app.steer('stop')).toMatchObject({ code: 0 });
+  expect(await app.steer('stop', '--timeout', '20s')).toMatchObject({ code: 0 });
 });
 
 test('an output that nobody reads any more costs the output only', async () => {

@@ -104,7 +104,7 @@ function build(args, end) {
   command('reload', 'replace every worker, the new one first', lazy('reload'));
   command('scale <number>', 'run so many workers', lazy('scale'));
   command('stop', 'drain the workers and end', lazy('stop'))
-    .option('--timeout <milliseconds>', 'kill those that take longer')
+    .option('--timeout <time>', 'kill those that take longer')
     .option('--force', 'do not drain');
   command('logs', 'what the workers have printed', lazy('logs'))
     .option('-f, --follow', 'and what they print from now on')

@@ -184,4 +184,4 @@ function split(options) {
   return { forSupervisor, forCommand };
 }
 
-module.exports = { checkConfig, flags, policies, split };
+module.exports = { checkConfig, flags, policies, split, time };

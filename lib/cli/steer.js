@@ -5,6 +5,7 @@
 
 const { ask } = require('./client');
 const { usageError } = require('./errors');
+const { time } = require('./options');
 const { LineJoiner, labelled } = require('./output');
 const { many, statusTable } = require('./tables');
 
@@ -48,10 +49,7 @@ async function scale(text, { control, json }) {
 
 /** @param {Common & { timeout?: string, force?: boolean }} options */
 async function stop({ control, json, timeout, force = false }) {
-  const limit = timeout === undefined ? undefined : Number(timeout);
-  if (limit !== undefined && !(limit >= 0)) {
-    throw usageError(`--timeout takes milliseconds, not "${timeout}"`);
-  }
+  const limit = timeout === undefined ? undefined : time(timeout, '--timeout');
   const result = await ask(control, { command: 'stop', timeout: limit, force }, { untilEnd: true });
   if (json) printJson({ stopped: true, ...result });
   else process.stdout.write(`stopped: pid ${result.pid}\n`);
