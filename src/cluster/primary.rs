@@ -10,7 +10,6 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags};
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::socket::sockopt::SndBuf;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair};
 use nix::sys::stat::fstat;
@@ -93,14 +92,14 @@ pub enum Event {
 #[derive(Debug, Clone)]
 pub(super) struct Events {
     sender: Sender<Event>,
-    wake: Arc<EventFd>,
+    wake: Arc<Wake>,
 }
 
 impl Events {
     /// Queues an event and wakes its loop; an environment that has ended gets none, and what it carries is closed.
     pub(super) fn send(&self, event: Event) {
         if self.sender.send(event).is_ok() {
-            let _ = self.wake.write(1);
+            self.wake.wake();
         }
     }
 }
@@ -119,7 +118,7 @@ pub(super) struct Channel {
 /// The accept thread, as others see it.
 struct Thread {
     commands: Sender<Command>,
-    wake: Arc<EventFd>,
+    wake: Arc<Wake>,
     /// What it waits on; others only take their own descriptors out of it.
     epoll: Arc<Epoll>,
 }
@@ -133,7 +132,7 @@ impl Thread {
 
     fn start() -> Result<Self, Errno> {
         let (sender, receiver) = unbounded();
-        let wake = new_wake()?;
+        let wake = Arc::new(Wake::new()?);
         let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
         let acceptor = Acceptor::new(epoll.clone(), receiver, wake.clone())?;
         thread::start("rcluster-accept", || acceptor.run())?;
@@ -143,12 +142,8 @@ impl Thread {
     fn send(&self, command: Command) {
         // The thread never ends, so neither does the channel.
         let _ = self.commands.send(command);
-        let _ = self.wake.write(1);
+        self.wake.wake();
     }
-}
-
-fn new_wake() -> Result<Arc<EventFd>, Errno> {
-    EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).map(Arc::new)
 }
 
 fn next_id() -> u32 {
@@ -169,7 +164,7 @@ impl Primary {
     /// Starts the accept thread if this is the first.
     pub fn new() -> Result<Self, Errno> {
         let (sender, receiver) = unbounded();
-        let events = Events { sender, wake: new_wake()? };
+        let events = Events { sender, wake: Arc::new(Wake::new()?) };
         Ok(Self { thread: Thread::get()?, cluster: next_id(), events, receiver })
     }
 
@@ -180,7 +175,7 @@ impl Primary {
 
     /// Quiets `fd`; to be called before `next_event`.
     pub fn clear_wake(&self) {
-        let _ = self.events.wake.read();
+        self.events.wake.clear();
     }
 
     /// The next event, if there is one.

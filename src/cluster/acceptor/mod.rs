@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
-use nix::sys::eventfd::EventFd;
 
 use self::peeking::Peeking;
 use self::workers::Worker;
@@ -28,6 +27,7 @@ use super::proxied;
 use super::schedule::{Candidate, Policy, Rotation};
 use crate::sys::socket;
 use crate::sys::thread::schedule_in_batches;
+use crate::sys::wake::Wake;
 
 const EVENTS_PER_TURN: usize = 64;
 /// How long accepting pauses when the process or the machine lacks descriptors or memory.
@@ -105,7 +105,7 @@ struct Listener {
 pub(super) struct Acceptor {
     epoll: Arc<Epoll>,
     commands: Receiver<Command>,
-    wake: Arc<EventFd>,
+    wake: Arc<Wake>,
     listeners: HashMap<ListenerId, Listener>,
     workers: HashMap<WorkerId, Worker>,
     /// When the first of all pauses ends.
@@ -135,7 +135,7 @@ impl Acceptor {
     pub(super) fn new(
         epoll: Arc<Epoll>,
         commands: Receiver<Command>,
-        wake: Arc<EventFd>,
+        wake: Arc<Wake>,
     ) -> Result<Self, Errno> {
         epoll.add(wake.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         let (listeners, workers) = (HashMap::new(), HashMap::new());
@@ -170,7 +170,7 @@ impl Acceptor {
             self.now = load::now();
             // First, whatever woke this turn: what a worker says may rest on a command sent before it.
             if ready[..count].iter().any(|event| event.data() == WAKE) {
-                let _ = self.wake.read();
+                self.wake.clear();
             }
             self.execute_all();
             for event in &ready[..count] {
