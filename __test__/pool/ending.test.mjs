@@ -76,3 +76,16 @@ test('rcluster: close waits for what is queued as well', async () => {
   await pool.close();
   expect(await runs).toHaveLength(30);
 });
+
+test('rcluster: close ends when its last task turns out not to be cloneable', async () => {
+  for (const options of [undefined, { force: true }]) {
+    const pool = poolOf(Ours, { minThreads: 1, maxThreads: 1, concurrentTasksPerWorker: options ? 2 : 1 });
+    await pool.run(1);
+    // The other one is asked for when this one has ended.
+    const first = settle(pool.run(50, { name: 'block' }));
+    const second = settle(pool.run(() => {}));
+    await pool.close(options);
+    expect((await first).error).toBe(undefined);
+    expect((await second).error).toMatchObject({ name: 'DataCloneError' });
+  }
+});

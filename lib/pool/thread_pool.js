@@ -272,6 +272,8 @@ class ThreadPool {
     this.scheduler.completed(task);
     this.#settle(task, true, error);
     this.#drain.schedule();
+    // It may have been the last that a `close` waits for.
+    this.end.look();
   }
 
   // --- Threads tell ---
