@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, renameSync, statSync } from 'node:fs';
+import { readFileSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
@@ -26,6 +26,19 @@ async function run(logs, id, script) {
   await once(child, 'exit');
   return tail;
 }
+
+test('nothing is left of many that have finished', async () => {
+  const file = join(directory, 'many.log');
+  const cycle = async () => {
+    const logs = new Logs({ file, errorFile: file });
+    await run(logs, 1, 'echo line');
+    logs.finish();
+  };
+  await cycle();
+  const before = readdirSync('/proc/self/fd').length;
+  for (let i = 0; i < 10; i++) await cycle();
+  await waitFor(() => readdirSync('/proc/self/fd').length < before + 5);
+});
 
 test('both streams of several workers go to their files, line by line', async () => {
   const file = join(directory, 'out.log');

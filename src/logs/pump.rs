@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -68,7 +68,8 @@ struct Shared {
 /// The thread, as its owner sees it. Without owner it moves what is left and ends.
 pub struct Pump {
     commands: Sender<Command>,
-    wake: Arc<Wake>,
+    /// The thread's own: its descriptor goes with it, not when JavaScript's object is collected.
+    wake: Weak<Wake>,
     shared: Arc<Shared>,
 }
 
@@ -80,9 +81,10 @@ impl Pump {
         epoll.add(wake.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         let (commands, receiver) = unbounded();
         let shared = Arc::<Shared>::default();
+        let own_wake = Arc::downgrade(&wake);
         let thread = Thread {
             epoll,
-            wake: wake.clone(),
+            wake,
             commands: receiver,
             shared: shared.clone(),
             layout,
@@ -96,7 +98,7 @@ impl Pump {
             .name("rcluster-logs".into())
             .spawn(move || thread.run())
             .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EAGAIN)))?;
-        Ok(Self { commands, wake, shared })
+        Ok(Self { commands, wake: own_wake, shared })
     }
 
     /// A pipe for what `process`, of the place `worker`, will print; this is the end to print to.
@@ -164,7 +166,9 @@ impl Pump {
     fn command(&self, command: Command) {
         // It fails once the thread has ended, which is after `finish`.
         let _ = self.commands.send(command);
-        self.wake.wake();
+        if let Some(wake) = self.wake.upgrade() {
+            wake.wake();
+        }
     }
 }
 
