@@ -32,8 +32,8 @@ const entryOf = (name) => `NativeModule ${name}`;
 /** Small ones that nobody needs, to see whether loading is told of. */
 const PROBES = ['path/win32', 'path/posix', 'util/types', 'constants'];
 
-/** What is to be done, by the entry that is waited for. @type {Map<string, () => void> | undefined} */
-let waiting;
+/** What is to be done, by the entry that is waited for. @type {Map<string, () => void>} */
+const waiting = new SafeMap();
 
 /**
  * A module of Node's. Not by `require` where there is another way: tools wrap that, and would find it called within
@@ -47,10 +47,10 @@ function builtin(name) {
 
 /** @param {unknown} entry */
 function onLoaded(entry) {
-  const run = waiting?.get(/** @type {string} */ (entry));
+  const run = waiting.get(/** @type {string} */ (entry));
   if (run === undefined) return;
-  waiting?.delete(/** @type {string} */ (entry));
-  if (waiting?.size === 0) unwatch();
+  waiting.delete(/** @type {string} */ (entry));
+  if (waiting.size === 0) unwatch();
   run();
 }
 
@@ -91,8 +91,7 @@ function unwatch() {
  */
 function whenLoaded(runs) {
   const names = keys(runs);
-  waiting = new SafeMap();
-  for (let at = 0; at < names.length; at++) waiting.set(entryOf(names[at]), runs[names[at]]);
+  arrayForEach(names, (name) => waiting.set(entryOf(name), runs[name]));
   const isTold = watch();
   arrayForEach(names, (name) => {
     const entry = entryOf(name);

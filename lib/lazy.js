@@ -5,6 +5,7 @@
 
 const fs = require('node:fs');
 
+const platform = require('./platform');
 const { bareDescriptor, defineProperty, keys } = require('./untampered');
 
 const { apply } = Reflect;
@@ -78,4 +79,13 @@ function later(load) {
   };
 }
 
-module.exports = { later, lazyFunction, lazyFunctions };
+/**
+ * What loads a module of ours, or another where the engine turns out not to run.
+ * @param {() => any} load
+ * @param {() => any} loadOther
+ */
+function either(load, loadOther) {
+  return later(() => (platform.native ? load() : loadOther()));
+}
+
+module.exports = { either, later, lazyFunction, lazyFunctions };

@@ -42,19 +42,6 @@ const arrayForEach = uncurry(array.forEach);
 /** @type {<T, R>(list: ReadonlyArray<T>, change: (item: T, at: number) => R) => R[]} */
 const arrayMap = uncurry(array.map);
 
-const {
-  assign,
-  create,
-  defineProperties,
-  defineProperty,
-  entries,
-  freeze,
-  getOwnPropertyDescriptor,
-  keys,
-  setPrototypeOf,
-  values,
-} = Object;
-
 /**
  * The descriptor of a property like a class's method, which inherits nothing.
  * @param {unknown} value
@@ -73,10 +60,22 @@ function bareDescriptor(descriptor) {
   return { __proto__: null, ...descriptor };
 }
 
+const { getOwnPropertySymbols } = Object;
+
+/**
+ * The symbol of this description that an object has as a property; undefined if it has none. Node's private names are such.
+ * @param {object} object
+ * @param {string} description
+ * @returns {any}
+ */
+function symbolOf(object, description) {
+  return arrayFind(getOwnPropertySymbols(object), (symbol) => symbol.description === description);
+}
+
 module.exports = {
   SafeMap,
   SafeSet,
-  assign,
+  assign: Object.assign,
   arrayFill,
   arrayFilter,
   arrayFind,
@@ -91,17 +90,17 @@ module.exports = {
   arraySplice: uncurry(array.splice),
   arrayUnshift: uncurry(array.unshift),
   bareDescriptor,
-  create,
-  defineProperties,
-  defineProperty,
-  entries,
-  freeze,
-  getOwnPropertyDescriptor,
+  create: Object.create,
+  defineProperties: Object.defineProperties,
+  defineProperty: Object.defineProperty,
+  entries: Object.entries,
+  freeze: Object.freeze,
+  getOwnPropertyDescriptor: Object.getOwnPropertyDescriptor,
   hasOwn: Object.hasOwn,
-  keys,
+  keys: Object.keys,
   methodDescriptor,
   nodeMajor: Number(process.versions.node.split('.', 1)[0]),
-  setPrototypeOf,
+  setPrototypeOf: Object.setPrototypeOf,
   stringCharCodeAt: uncurry(string.charCodeAt),
   stringIncludes: uncurry(string.includes),
   stringIndexOf: uncurry(string.indexOf),
@@ -110,5 +109,6 @@ module.exports = {
   stringSplit: uncurry(string.split),
   stringStartsWith: uncurry(string.startsWith),
   stringToUpperCase: uncurry(string.toUpperCase),
-  values,
+  symbolOf,
+  values: Object.values,
 };

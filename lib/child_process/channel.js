@@ -15,10 +15,9 @@ const { kPending } = require('./control');
 const { Ipc } = require('./ipc');
 const { messages } = require('./messages');
 const { PEER_PREFIX } = require('./peer');
-const { arrayIncludes, defineProperty, freeze, stringStartsWith } = require('../untampered');
+const { arrayIncludes, bareDescriptor, defineProperty, freeze, stringStartsWith } = require('../untampered');
 
 // As it was when rcluster was loaded: a program may replace it later.
-
 const { apply } = Reflect;
 
 const messageTypes = ['string', 'object', 'number', 'boolean'];
@@ -128,7 +127,7 @@ const deprecatedChannel = (() => {
 
 // Node's have no names, which shows where a child is printed.
 for (const method of [send, sendAnyway, disconnect, disconnectNow]) {
-  defineProperty(method, 'name', /** @type {any} */ ({ __proto__: null, value: '', configurable: true }));
+  defineProperty(method, 'name', bareDescriptor({ value: '', configurable: true }));
 }
 
 /**
@@ -140,9 +139,7 @@ for (const method of [send, sendAnyway, disconnect, disconnectNow]) {
  */
 function setupChannel(child, takeFd, serializationMode, onClosed) {
   const ipc = new Ipc(child, takeFd, serializationMode, onClosed);
-  /** @type {any} */
-  const hidden = { __proto__: null, value: ipc, configurable: true };
-  defineProperty(child, kIpc, hidden);
+  defineProperty(child, kIpc, bareDescriptor({ value: ipc, configurable: true }));
   child.channel = ipc.control;
   defineExtras(ipc);
   if (nodeMajor < 26) defineProperty(child, '_channel', deprecatedChannel);
@@ -178,7 +175,7 @@ function takeOverChannel(fd, serializationMode, born) {
     () => {},
     born,
   );
-  defineProperty(target, kIpc, { value: ipc, configurable: true });
+  defineProperty(target, kIpc, bareDescriptor({ value: ipc, configurable: true }));
   defineExtras(ipc);
   target.prependListener('internalMessage', (/** @type {any} */ message, /** @type {any} */ handle) => {
     // Node had read it, and not yet dispatched it, when the channel was taken over.

@@ -9,7 +9,7 @@ const net = require('node:net');
 
 const { codedError } = require('../errors');
 const { getSocketList } = require('./socket_list');
-const { SafeMap, arrayFind } = require('../untampered');
+const { SafeMap, symbolOf } = require('../untampered');
 
 /** `SOCKET` of Node's TCP and Pipe handles; a listening descriptor is opened the same way. */
 const SOCKET = 0;
@@ -26,11 +26,6 @@ const kindNames = new SafeMap([
 const constructors = {};
 
 function nop() {}
-
-/** @param {object} object @param {string} description */
-function symbolOf(object, description) {
-  return arrayFind(Object.getOwnPropertySymbols(object), (symbol) => symbol.description === description);
-}
 
 /**
  * What kind of native handle a value is.

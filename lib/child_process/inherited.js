@@ -23,9 +23,10 @@ const {
   methodDescriptor,
   stringIncludes,
   stringStartsWith,
+  symbolOf,
 } = require('../untampered');
 
-const { apply, ownKeys } = Reflect;
+const { apply } = Reflect;
 
 /** On Node's handle of a channel that is watched, by this copy of the module or another. */
 const kWatched = Symbol.for('rcluster.watched');
@@ -47,11 +48,6 @@ const PEER_PREFIX = 'NODE_RCLUSTER_';
 const native = later(() => (require('../platform').native ? require('../native') : undefined));
 const channels = later(() => require('./channel'));
 const errors = later(() => require('../errors'));
-
-/** @param {object} object @param {string} description @returns {any} a symbol, if there is such a one */
-function symbolOf(object, description) {
-  return arrayFind(ownKeys(object), (key) => typeof key === 'symbol' && key.description === description);
-}
 
 /** Node's channel, until it is ours. */
 class Inherited {

@@ -5,8 +5,7 @@
 // and the engine, are loaded by the first call. A program that never starts a child does not pay for the means to.
 
 const { builtin } = require('../builtins');
-const { later, lazyFunction, lazyFunctions } = require('../lazy');
-const platform = require('../platform');
+const { either, lazyFunction, lazyFunctions } = require('../lazy');
 // Keeps the language's functions as they are now: by the first call a program may have replaced them.
 const {
   assign,
@@ -45,12 +44,11 @@ function nodes() {
  * @param {() => any} [loadOther]
  */
 function children(load, loadOther = withoutChildren) {
-  return later(() => {
-    if (!platform.native) return loadOther();
+  return either(() => {
     require('./exec');
     require('./sync');
     return load();
-  });
+  }, loadOther);
 }
 
 const withoutChildren = () => require('./without_engine');

@@ -7,6 +7,8 @@
 //
 // Knows Node's private names of an HTTP server's connections.
 
+const { symbolOf } = require('../untampered');
+
 /** How long the first bytes may take, in milliseconds, once the worker disconnects. */
 const GRACE = 1000;
 
@@ -18,10 +20,8 @@ const isFresh = (socket) => socket.bytesRead === 0 && !socket._httpMessage && !s
 
 /** Of those that Node takes for idle. @param {any} server @returns {any[]} */
 function freshOf(server) {
-  const kConnections = Object.getOwnPropertySymbols(server).find(
-    ({ description }) => description === 'http.server.connections',
-  );
-  const idle = server[/** @type {any} */ (kConnections)]?.idle() ?? [];
+  const kConnections = symbolOf(server, 'http.server.connections');
+  const idle = server[kConnections]?.idle() ?? [];
   return idle.map((/** @type {any} */ parser) => parser.socket).filter(isFresh);
 }
 

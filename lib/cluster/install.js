@@ -5,7 +5,7 @@
 // what they do is loaded by the first call.
 
 const { builtin } = require('../builtins');
-const { later, lazyFunction, lazyFunctions } = require('../lazy');
+const { either, later, lazyFunction, lazyFunctions } = require('../lazy');
 const platform = require('../platform');
 const {
   assign,
@@ -34,15 +34,6 @@ function nodes() {
     cluster: { fork, setupPrimary, disconnect },
     worker: { disconnect: prototype.disconnect, destroy: prototype.destroy },
   });
-}
-
-/**
- * What loads a module of ours, or another where the engine turns out not to run.
- * @param {() => any} load
- * @param {() => any} loadOther
- */
-function either(load, loadOther) {
-  return later(() => (platform.native ? load() : loadOther()));
 }
 
 const withoutWorkers = () => require('./without_engine').replacements;
