@@ -83,15 +83,6 @@ export declare class Engine {
   peerOf(fd: number): Peer | null
   /** Sends a message to systemd's socket at `address`; 0 or a negative errno. */
   notifySystemd(address: string, message: string): number
-  /** Takes the lines that have arrived, each with its newline. */
-  channelTakeLines(id: number): string | null
-  /** Takes what has arrived by a ring as one list, if it is all pieces of one. */
-  channelTakeList(id: number): string | null
-  /**
-   * Takes the frames that have arrived, each with its length. Many bytes are not returned: `take` is called with
-   * them.
-   */
-  channelTakeFrames(id: number, take: (frames: Buffer) => void): Buffer | null
   /** Takes the parcel that has arrived, if there is one: calls `take` with its skeleton and its strings. */
   channelTakeParcel(id: number, take: (skeleton: string, ...strings: string[]) => void): void
   /** Takes the oldest handle received that no message has claimed, if it is of a kind that Node knows. */
@@ -116,34 +107,8 @@ export declare class Engine {
   channelShareLane(id: number, take: (lane: ArrayBuffer) => void): boolean
   /** Takes the memory of an ArrayBuffer of `channelShareLane` away. */
   channelUnshareLane(lane: ArrayBuffer): void
-  /**
-   * Lends the lane: from now on JavaScript writes to it. Returns how many bytes have been written, modulo 2^32,
-   * or -1 if it is not to be had now.
-   */
-  channelLendLane(id: number): number
-  /** Ends the loan. */
-  channelResumeLane(id: number, written: number): void
-  /** Wakes the other side, if it still sleeps. Returns 0, or a negative errno if it has gone. */
-  channelWake(id: number): number
-  /**
-   * Writes one line, to which it adds the newline. `fd` goes with it unless negative; the caller keeps its own.
-   * Returns 0 if it is written, 1 if it is queued, else a negative errno.
-   */
-  channelWriteLine(id: number, line: string, fd: number): number
-  /** Writes one frame, its length included, as `channelWriteLine` does. */
-  channelWriteFrame(id: number, frame: Buffer, fd: number): number
-  /** Writes `count` messages, which end at `length` of `bytes`, as `channelWriteLine` does. */
-  channelWriteMany(id: number, bytes: Buffer, length: number, count: number): number
-  /**
-   * Writes one message of a ring that consists of several parts, each padded to 8 bytes, as `channelWriteLine`
-   * does.
-   */
-  channelWriteParts(id: number, head: Buffer, blocks: Array<Buffer>): number
-  /**
-   * Writes one message of the socket that consists of several parts, its length included, as `channelWriteLine`
-   * does.
-   */
-  channelWriteGathered(id: number, parts: Array<Buffer>): number
+  /** The functions that are called often: `lib/child_process/calls.js` says what each takes and returns. */
+  channelFunctions(): Record<string, Function>
   /**
    * Makes a message channel of a stream socket, whose descriptor it owns from now on; returns its id, or a
    * negative errno. Starts referenced.
@@ -159,12 +124,8 @@ export declare class Engine {
   channelSetLimit(id: number, limit: number): void
   /** Goes on with what a turn of the loop has left. */
   channelContinue(id: number): void
-  /** Bytes queued. */
-  channelQueued(id: number): number
   /** Whether part of a message has arrived. */
   channelIsPartial(id: number): boolean
-  /** Chooses whether a channel keeps the event loop alive. */
-  channelSetRef(id: number, on: boolean): void
   /** The channel's descriptor, or a negative errno. */
   channelFd(id: number): number
   /** Closes a channel; what is queued is lost. */

@@ -9,6 +9,7 @@
 
 const { Buffer } = require('node:buffer');
 
+const calls = require('./calls');
 const { engine } = require('../native');
 const { NOT_TAKEN, UV_EMSGSIZE } = require('./outbox');
 const rows = require('./row_writer');
@@ -75,7 +76,7 @@ class Lane {
     this.written = (this.written + count) | 0;
     // The order matters, as in `Lane::lower` of the engine: publish, then look whether the reader sleeps.
     Atomics.store(this.numbers, WRITTEN, this.written);
-    return Atomics.load(this.numbers, READER_SLEEPS) === 0 ? 0 : engine.channelWake(this.id);
+    return Atomics.load(this.numbers, READER_SLEEPS) === 0 ? 0 : calls.wake(this.id);
   }
 
   /** Writes a message as its values, if it is for that and there is room; else NOT_TAKEN. @param {any} message */
@@ -138,7 +139,7 @@ class Lane {
   }
 
   borrow() {
-    const written = engine.channelLendLane(this.id);
+    const written = calls.lendLane(this.id);
     if (written < 0) return false;
     this.written = written | 0;
     this.read = Atomics.load(this.numbers, READ);
@@ -150,7 +151,7 @@ class Lane {
   giveBack() {
     if (!this.isLent) return;
     this.isLent = false;
-    engine.channelResumeLane(this.id, this.written >>> 0);
+    calls.resumeLane(this.id, this.written >>> 0);
   }
 
   close() {

@@ -9,7 +9,7 @@
 const { Buffer } = require('node:buffer');
 const os = require('node:os');
 
-const { engine } = require('../native');
+const calls = require('./calls');
 const rows = require('./row_writer');
 const { SafeSet } = require('../untampered');
 
@@ -98,10 +98,10 @@ class Outbox {
   /** A message has been put down. @param {number} end of it @returns {number} what the engine does with it */
   wrote(end) {
     if (this.wire.callbacks.length === 0 && this.isAlone())
-      return engine.channelWriteMany(this.wire.id, this.bytes, end, 1);
+      return calls.writeMany(this.wire.id, this.bytes, end, 1);
     this.length = end;
     if (this.count++ === 0) {
-      this.queuedBefore = engine.channelQueued(this.wire.id);
+      this.queuedBefore = calls.queued(this.wire.id);
       process.nextTick(flush, this);
       holding.add(this);
       watchExit();
@@ -123,7 +123,7 @@ class Outbox {
     this.length = 0;
     this.count = 0;
     holding.delete(this);
-    const status = engine.channelWriteMany(wire.id, this.bytes, length, count);
+    const status = calls.writeMany(wire.id, this.bytes, length, count);
     if (status <= 0) process.nextTick(settle, wire, count, status);
   }
 }

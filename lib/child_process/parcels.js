@@ -9,9 +9,9 @@
 // 'advanced': a frame of Node's whose payload is 0x01 0 0 0, length of the skeleton, skeleton, blocks, padded too.
 
 const { Buffer } = require('node:buffer');
-const { isProxy } = require('node:util').types;
+const { isProxy, isSharedArrayBuffer } = require('node:util').types;
 
-const { engine } = require('../native');
+const calls = require('./calls');
 const { arrayPush } = require('../untampered');
 
 const { stringify } = JSON;
@@ -63,6 +63,12 @@ function asBytes(line) {
   if (memory.utf8Write(line, 0, length + SPARE) !== length) return undefined;
   memory[length] = NEWLINE;
   return memory.subarray(0, length + 1);
+}
+
+/** The bytes of a view; a copy where others could write to them meanwhile. @param {ArrayBufferView} view */
+function bytesOf({ buffer, byteOffset, byteLength }) {
+  const bytes = Buffer.from(buffer, byteOffset, byteLength);
+  return isSharedArrayBuffer(buffer) ? Buffer.from(bytes) : bytes;
 }
 
 /** @param {number} length */
@@ -153,7 +159,7 @@ function writeStrings(id, message) {
   head.writeUInt32LE(text.length, 8);
   head.writeUInt32LE(large.length, 12);
   text.copy(head, start);
-  return engine.channelWriteParts(id, head, blocks);
+  return calls.writeParts(id, head, head.length, blocks);
 }
 
 /**
@@ -192,7 +198,7 @@ function writeBlocks(id, skeleton, header, blocks) {
   head[4] = MARK;
   head.writeUInt32LE(length, 8);
   skeleton.copy(head, 12, header);
-  return engine.channelWriteParts(id, head, blocks);
+  return calls.writeParts(id, head, head.length, blocks);
 }
 
-module.exports = { LARGE, MARK, asBytes, openStrings, padded, writeBlocks, writeStrings };
+module.exports = { LARGE, MARK, asBytes, bytesOf, openStrings, padded, writeBlocks, writeStrings };

@@ -6,10 +6,20 @@
 const { Buffer } = require('node:buffer');
 const v8 = require('node:v8');
 
+const calls = require('./calls');
 const { codedError } = require('../errors');
 const { engine } = require('../native');
 const { NOT_TAKEN } = require('./outbox');
-const { LARGE, MARK, asBytes, openStrings, padded, writeBlocks, writeStrings } = require('./parcels');
+const {
+  LARGE,
+  MARK,
+  asBytes,
+  bytesOf,
+  openStrings,
+  padded,
+  writeBlocks,
+  writeStrings,
+} = require('./parcels');
 const { isPlain } = require('./plain');
 const { asElement } = require('./row_writer');
 const { arrayPush, stringIndexOf, stringReplaceAll, stringSlice } = require('../untampered');
@@ -49,7 +59,7 @@ class Serializer extends /** @type {any} */ (v8.DefaultSerializer) {
         this.writeUint32(BESIDE_TAG);
         this.writeUint32(prototype === Buffer.prototype ? 1 : 0);
         this.writeUint32(object.byteLength);
-        arrayPush(blocks, Buffer.from(object.buffer, object.byteOffset, object.byteLength));
+        arrayPush(blocks, bytesOf(object));
         return;
       }
     }
@@ -70,7 +80,7 @@ class Serializer extends /** @type {any} */ (v8.DefaultSerializer) {
       return;
     }
     arrayPush(parts, this.releaseBuffer());
-    arrayPush(parts, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    arrayPush(parts, bytesOf(bytes));
   }
 }
 
@@ -128,8 +138,8 @@ const takeParcel = (/** @type {any[]} */ ...parts) => void (parcel = parts);
 
 /** Reads what a ring has brought, if it is all pieces of one list; whether it was. @param {Wire} wire */
 function readList({ id, deliver, rowsRead }) {
-  const list = engine.channelTakeList(id);
-  if (list === null) return false;
+  const list = calls.takeList(id);
+  if (list === undefined) return false;
   rowsRead.read(list, deliver);
   return true;
 }
@@ -171,9 +181,9 @@ const json = {
     if (writer.takesText) line = `${asElement(line)},`;
     if (line.length > LARGE) {
       const bytes = asBytes(line);
-      if (bytes !== undefined) return engine.channelWriteFrame(id, bytes, fd);
+      if (bytes !== undefined) return calls.writeFrame(id, bytes, fd);
     }
-    return engine.channelWriteLine(id, line, fd);
+    return calls.writeLine(id, line, fd);
   },
 
   read(wire) {
@@ -188,7 +198,7 @@ const json = {
       }
       return;
     }
-    const lines = engine.channelTakeLines(id);
+    const lines = calls.takeLines(id);
     if (!lines) return;
     const messages = parseTogether(lines);
     if (messages !== undefined) {
@@ -230,25 +240,23 @@ function writeGathered(id, parts, last) {
   let length = -HEADER;
   for (let index = 0; index < parts.length; index++) length += parts[index].length;
   parts[0].writeUInt32BE(length, 0);
-  return engine.channelWriteGathered(id, parts);
+  return calls.writeGathered(id, parts);
 }
 
 /** Of large messages that have arrived: for as many V8 collects what is young. Below what is kept, see recycled.rs. */
 const COLLECTED_AT = 48 << 20;
 let uncollected = 0;
 
-/** What the engine gives by a call. @type {any} */
-let large;
-const takeFrames = (/** @type {Buffer} */ frames) => {
-  large = frames;
-  uncollected += frames.length;
+/** @param {number} bytes that have arrived */
+function collect(bytes) {
+  uncollected += bytes;
   if (uncollected < COLLECTED_AT) return;
   uncollected = 0;
   // V8 looks at how much memory hangs on young buffers only where it allocates one itself. Else they would stay until
   // the next collection of everything. It looks at what has been freed later, so that it would collect twice each time
   // if it was asked for each message.
   void new ArrayBuffer(1);
-};
+}
 
 /** @type {Codec} */
 const advanced = {
@@ -286,18 +294,15 @@ const advanced = {
     const status = fd < 0 ? writer.writeFrame(frame) : NOT_TAKEN;
     if (status !== NOT_TAKEN) return status;
     writer.giveBack();
-    return engine.channelWriteFrame(id, frame, fd);
+    return calls.writeFrame(id, frame, fd);
   },
 
   read(wire) {
     const { id, deliver, rowsRead } = wire;
     if (wire.isReadByRing && readList(wire)) return;
-    let frames = engine.channelTakeFrames(id, takeFrames);
-    if (!frames) {
-      frames = large;
-      large = undefined;
-    }
-    if (!frames) return;
+    const frames = /** @type {any} */ (calls.takeFrames(id));
+    if (frames === undefined) return;
+    if (frames.length >= LARGE) collect(frames.length);
     for (let start = 0; start < frames.length;) {
       const end = start + HEADER + frames.readUInt32BE(start);
       const format = frames[start + HEADER];

@@ -7,6 +7,7 @@
 const { AsyncResource } = require('node:async_hooks');
 const os = require('node:os');
 
+const calls = require('./calls');
 const { errnoException, validateInteger } = require('../errors');
 const { engine, kinds, on } = require('../native');
 const { Lane } = require('./lane');
@@ -95,7 +96,7 @@ class Wire {
     const { outbox } = this;
     return outbox !== undefined && outbox.count > 0
       ? outbox.queuedBefore + outbox.length
-      : engine.channelQueued(this.id);
+      : calls.queued(this.id);
   }
 
   /**
@@ -143,7 +144,7 @@ class Wire {
 
   updateRef() {
     const isHeld = !this.isReferencedByChoice && this.callbacks.length > 0;
-    engine.channelSetRef(this.id, this.isReferenced || isHeld);
+    calls.setRef(this.id, this.isReferenced || isHeld ? 1 : 0);
   }
 
   /** Sends through the ring from now on. */

@@ -2,21 +2,26 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
+use napi::Env;
+use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 use nix::errno::Errno;
 
-use super::{Engine, Kind, State};
+use super::{Body, Engine, Kind, State};
 use crate::ipc::channel::{Channel, Ending, READ_SIZE};
 use crate::ipc::frame::Framing;
 use crate::ipc::recycled;
+use crate::sys::call::Call;
 use crate::sys::fd;
 use crate::sys::linger::Linger;
+use crate::sys::node::Handle;
 use crate::sys::socket::is_peer_marked;
 use crate::sys::uv::{Poll, Ready, Timer};
 
@@ -216,8 +221,37 @@ impl Channels {
     }
 }
 
+/// The functions that JavaScript calls for every message, or nearly: without what a method costs.
+const FUNCTIONS: &[(&CStr, Body)] = &[
+    (c"writeLine", sending::write_line),
+    (c"writeFrame", sending::write_frame),
+    (c"writeMany", sending::write_many),
+    (c"writeParts", sending::write_parts),
+    (c"writeGathered", sending::write_gathered),
+    (c"queued", sending::queued),
+    (c"takeLines", receiving::take_lines),
+    (c"takeList", receiving::take_list),
+    (c"takeFrames", receiving::take_frames),
+    (c"lendLane", ring::lend_lane),
+    (c"resumeLane", ring::resume_lane),
+    (c"wake", ring::wake),
+    (c"setRef", set_ref),
+];
+
+/// (channel, whether it keeps the event loop alive)
+fn set_ref(state: &State, call: &Call) -> Option<Handle> {
+    state.channels.get(call.int(0) as u32)?.poll.set_ref(call.int(1) != 0);
+    None
+}
+
 #[napi]
 impl Engine {
+    /// The functions that are called often: `lib/child_process/calls.js` says what each takes and returns.
+    #[napi(ts_return_type = "Record<string, Function>")]
+    pub fn channel_functions<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        self.state.functions(env, FUNCTIONS)
+    }
+
     /// Makes a message channel of a stream socket, whose descriptor it owns from now on; returns its id, or a
     /// negative errno. Starts referenced.
     #[napi]
@@ -299,24 +333,10 @@ impl Engine {
         act(&mut open.channel.borrow_mut()).unwrap_or_else(|errno| -(errno as i32))
     }
 
-    /// Bytes queued.
-    #[napi]
-    pub fn channel_queued(&self, id: u32) -> u32 {
-        self.state.channels.get(id).map_or(0, |open| open.channel.borrow().queued() as u32)
-    }
-
     /// Whether part of a message has arrived.
     #[napi]
     pub fn channel_is_partial(&self, id: u32) -> bool {
         self.state.channels.get(id).is_some_and(|open| open.channel.borrow_mut().decoder().is_partial())
-    }
-
-    /// Chooses whether a channel keeps the event loop alive.
-    #[napi]
-    pub fn channel_set_ref(&self, id: u32, on: bool) {
-        if let Some(open) = self.state.channels.get(id) {
-            open.poll.set_ref(on);
-        }
     }
 
     /// The channel's descriptor, or a negative errno.

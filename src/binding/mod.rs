@@ -15,12 +15,14 @@ mod supervise;
 mod sync;
 
 use std::cell::{Cell, RefCell};
+use std::ffi::CStr;
 use std::rc::{Rc, Weak};
 
-use napi::bindgen_prelude::{FnArgs, Function, FunctionRef};
+use napi::bindgen_prelude::{FnArgs, Function, FunctionRef, JsObjectValue, Object};
 use napi::{Env, JsValue};
 use napi_derive::napi;
 
+use crate::sys::call::{self, Call};
 use crate::sys::node::{CallbackContext, Handle};
 use crate::sys::pidfd::Usage;
 use crate::sys::uv;
@@ -75,6 +77,9 @@ pub(crate) enum Kind {
 
 type SinkArgs = FnArgs<(u32, u32, i32, i32)>;
 
+/// What one of those functions does; `None` is `undefined`.
+type Body = fn(&State, &Call) -> Option<Handle>;
+
 /// State of one engine, shared with the callbacks on the loop.
 pub(crate) struct State {
     /// For callbacks on the loop, which must not keep it.
@@ -107,6 +112,20 @@ impl State {
             self.context.call(Handle::new(self.sink.borrow_back(env)?.raw().cast()), &args);
             Ok(())
         });
+    }
+
+    /// Functions that JavaScript calls often: without what a method costs.
+    fn functions<'env>(&self, env: &'env Env, bodies: &[(&CStr, Body)]) -> napi::Result<Object<'env>> {
+        let mut functions = Object::new(env)?;
+        for &(name, body) in bodies {
+            let weak = self.myself.clone();
+            let body = move |call: &Call| weak.upgrade().and_then(|state| body(&state, call));
+            let function = call::function(Handle::new(env.raw().cast()), name, Box::new(body))
+                .ok_or_else(|| napi::Error::from_reason("this host makes no functions"))?;
+            let function = Object::from_raw(env.raw(), function.as_ptr().cast());
+            functions.set_c_named_property(name, function)?;
+        }
+        Ok(functions)
     }
 
     /// Lets go of everything on the loop, before the environment ends.

@@ -25,13 +25,22 @@ symbols! {
     latin1 = c"napi_get_value_string_latin1": unsafe extern "C" fn(Opaque, Opaque, *mut u8, usize, *mut usize) -> i32;
     utf16 = c"napi_get_value_string_utf16": unsafe extern "C" fn(Opaque, Opaque, *mut u16, usize, *mut usize) -> i32;
     typed = c"napi_get_typedarray_info": unsafe extern "C" fn(Opaque, Opaque, *mut i32, *mut usize, *mut Opaque, *mut Opaque, *mut usize) -> i32;
+    utf8 = c"napi_get_value_string_utf8": unsafe extern "C" fn(Opaque, Opaque, *mut u8, usize, *mut usize) -> i32;
+    is_buffer = c"napi_is_arraybuffer": unsafe extern "C" fn(Opaque, Opaque, *mut bool) -> i32;
+    count = c"napi_get_array_length": unsafe extern "C" fn(Opaque, Opaque, *mut u32) -> i32;
+    element = c"napi_get_element": unsafe extern "C" fn(Opaque, Opaque, u32, *mut Opaque) -> i32;
     throw = c"napi_throw_error": unsafe extern "C" fn(Opaque, *const c_char, *const c_char) -> i32;
     new_int = c"napi_create_int32": unsafe extern "C" fn(Opaque, i32, *mut Opaque) -> i32;
+    new_float = c"napi_create_double": unsafe extern "C" fn(Opaque, f64, *mut Opaque) -> i32;
+    new_buffer = c"napi_create_buffer_copy": unsafe extern "C" fn(Opaque, usize, *const u8, *mut Opaque, *mut Opaque) -> i32;
+    new_utf8 = c"napi_create_string_utf8": unsafe extern "C" fn(Opaque, *const u8, usize, *mut Opaque) -> i32;
     new_latin1 = c"napi_create_string_latin1": unsafe extern "C" fn(Opaque, *const u8, usize, *mut Opaque) -> i32;
     new_utf16 = c"napi_create_string_utf16": unsafe extern "C" fn(Opaque, *const u16, usize, *mut Opaque) -> i32;
 }
 
 const NAPI_OK: i32 = 0;
+/// `napi_uint8_array`.
+const UINT8_ARRAY: i32 = 1;
 /// `napi_int32_array`.
 const INT32_ARRAY: i32 = 5;
 
@@ -154,6 +163,70 @@ impl Call {
         unsafe { std::slice::from_raw_parts(start.cast(), length) }
     }
 
+    /// The bytes of a Uint8Array, as long as no JavaScript runs; `None` where it is none, or its memory is shared.
+    pub fn bytes(&self, index: usize) -> Option<&[u8]> {
+        self.bytes_of(self.arg(index)?.0)
+    }
+
+    /// The bytes of each of an array's elements, as `bytes` has them.
+    pub fn bytes_of_all(&self, index: usize) -> Option<Vec<&[u8]>> {
+        let (symbols, list) = (symbols()?, self.arg(index)?);
+        let mut count = 0;
+        // SAFETY: both handles are live during the call; a value that is no array is refused.
+        let status = unsafe { (symbols.count)(self.env, list.0, &mut count) };
+        let of = |at| {
+            let mut value = ptr::null_mut();
+            // SAFETY: as above; the value is written on success only.
+            let status = unsafe { (symbols.element)(self.env, list.0, at, &mut value) };
+            if status == NAPI_OK { self.bytes_of(value) } else { None }
+        };
+        if status == NAPI_OK { (0..count).map(of).collect() } else { None }
+    }
+
+    fn bytes_of(&self, value: Opaque) -> Option<&[u8]> {
+        let symbols = symbols()?;
+        let (mut kind, mut length, mut start) = (0, 0, ptr::null_mut());
+        let (mut buffer, offset, mut is_buffer) = (ptr::null_mut(), ptr::null_mut(), false);
+        // SAFETY: the handles are live during the call, that of the buffer once the first function has written it; a
+        // value that is no typed array is refused.
+        let is_done = unsafe {
+            let (kind, length, start) = (&mut kind, &mut length, &mut start);
+            (symbols.typed)(self.env, value, kind, length, start, &mut buffer, offset) == NAPI_OK
+                && (symbols.is_buffer)(self.env, buffer, &mut is_buffer) == NAPI_OK
+        };
+        if !is_done || kind != UINT8_ARRAY || !is_buffer {
+            return None;
+        }
+        if length == 0 || start.is_null() {
+            return Some(&[]);
+        }
+        // SAFETY: so many bytes are there while the array lives, which the call keeps. Its memory is this
+        // environment's alone, so whoever could write there is this thread, in JavaScript, which does not run until the
+        // call, and with it the borrow, ends.
+        Some(unsafe { std::slice::from_raw_parts(start.cast(), length) })
+    }
+
+    /// Adds a string.
+    pub fn read_utf8(&self, index: usize, bytes: &mut Vec<u8>) {
+        let (Some(symbols), Some(value)) = (symbols(), self.arg(index)) else { return };
+        let (mut length, mut written) = (0, 0);
+        // SAFETY: the handles are live during the call; without memory Node-API tells the length.
+        if unsafe { (symbols.utf8)(self.env, value.0, ptr::null_mut(), 0, &mut length) } != NAPI_OK {
+            return;
+        }
+        // Node-API adds a zero.
+        bytes.reserve(length + 1);
+        // SAFETY: as above; there is room for `length` bytes and a zero.
+        let status = unsafe {
+            let end = bytes.as_mut_ptr().add(bytes.len());
+            (symbols.utf8)(self.env, value.0, end, length + 1, &mut written)
+        };
+        if status == NAPI_OK {
+            // SAFETY: so many bytes were written there, and no more than there is room for.
+            unsafe { bytes.set_len(bytes.len() + written) };
+        }
+    }
+
     /// Adds `length` characters of a string, which must have so many, one byte each.
     pub fn read_latin1(&self, index: usize, length: usize, bytes: &mut Vec<u8>) {
         let (Some(symbols), Some(value)) = (symbols(), self.arg(index)) else { return };
@@ -191,6 +264,32 @@ impl Call {
     pub fn new_int(&self, number: i32) -> Option<Handle> {
         // SAFETY: the environment is live during the call; the value is written on success only.
         self.made(|symbols, value| unsafe { (symbols.new_int)(self.env, number, value) })
+    }
+
+    /// A number to return.
+    pub fn new_float(&self, number: f64) -> Option<Handle> {
+        // SAFETY: as in `new_int`.
+        self.made(|symbols, value| unsafe { (symbols.new_float)(self.env, number, value) })
+    }
+
+    /// A Buffer to return.
+    pub fn new_buffer(&self, bytes: &[u8]) -> Option<Handle> {
+        let start = ptr::null_mut();
+        // SAFETY: as in `new_int`; the bytes are copied.
+        self.made(|symbols, value| unsafe {
+            (symbols.new_buffer)(self.env, bytes.len(), bytes.as_ptr(), start, value)
+        })
+    }
+
+    /// A string to return. What is no UTF-8 is replaced.
+    pub fn new_utf8(&self, bytes: &[u8]) -> Option<Handle> {
+        if bytes.is_ascii() {
+            return self.new_latin1(bytes);
+        }
+        // SAFETY: as in `new_int`; the bytes are copied.
+        self.made(|symbols, value| unsafe {
+            (symbols.new_utf8)(self.env, bytes.as_ptr(), bytes.len(), value)
+        })
     }
 
     /// A string to return, a byte a character.

@@ -4,15 +4,16 @@ use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use napi::bindgen_prelude::{BufferSlice, Function};
-use napi::{Env, JsString, JsValue};
+use napi::bindgen_prelude::Function;
+use napi::{Env, JsValue};
 use napi_derive::napi;
 
-use super::super::Engine;
+use super::super::{Engine, State};
 use super::Open;
 use crate::ipc::handle::HandleKind;
 use crate::ipc::parcel::{Block, Parcel};
 use crate::ipc::recycled;
+use crate::sys::call::Call;
 use crate::sys::lent::Lent;
 use crate::sys::node::Handle;
 
@@ -28,66 +29,41 @@ pub struct ReceivedHandle {
     pub kind: String,
 }
 
+/// (channel): takes the lines that have arrived.
+pub(super) fn take_lines(state: &State, call: &Call) -> Option<Handle> {
+    let open = state.channels.get(call.int(0) as u32)?;
+    let mut channel = open.channel.borrow_mut();
+    let decoder = channel.decoder();
+    let text = call.new_utf8(decoder.whole());
+    decoder.consume();
+    text
+}
+
+/// (channel): takes what has arrived by a ring as one list, if it is all pieces of one.
+pub(super) fn take_list(state: &State, call: &Call) -> Option<Handle> {
+    let open = state.channels.get(call.int(0) as u32)?;
+    let list = open.channel.borrow_mut().decoder().take_list()?;
+    call.new_utf8(&list)
+}
+
+/// (channel): takes the frames that have arrived.
+pub(super) fn take_frames(state: &State, call: &Call) -> Option<Handle> {
+    let open = state.channels.get(call.int(0) as u32)?;
+    let mut channel = open.channel.borrow_mut();
+    let decoder = channel.decoder();
+    if decoder.whole().len() < HANDED_OVER {
+        let frames = call.new_buffer(decoder.whole());
+        decoder.consume();
+        return frames;
+    }
+    let frames = Lent::new(decoder.take(), recycled::give, Arc::default());
+    drop(channel);
+    state.channels.keep_memory_for_a_while(state);
+    frames.into_buffer(call.env()).or_else(|frames| call.new_buffer(frames.bytes()).ok_or(frames)).ok()
+}
+
 #[napi]
 impl Engine {
-    /// Takes the lines that have arrived, each with its newline.
-    #[napi]
-    pub fn channel_take_lines<'env>(&self, env: &'env Env, id: u32) -> napi::Result<Option<JsString<'env>>> {
-        let Some(open) = self.state.channels.get(id) else { return Ok(None) };
-        let mut channel = open.channel.borrow_mut();
-        let decoder = channel.decoder();
-        let lines = decoder.whole();
-        let text = if lines.is_ascii() {
-            env.create_string_latin1(lines)
-        } else {
-            env.create_string(String::from_utf8_lossy(lines))
-        };
-        decoder.consume();
-        text.map(Some)
-    }
-
-    /// Takes what has arrived by a ring as one list, if it is all pieces of one.
-    #[napi]
-    pub fn channel_take_list<'env>(&self, env: &'env Env, id: u32) -> napi::Result<Option<JsString<'env>>> {
-        let Some(open) = self.state.channels.get(id) else { return Ok(None) };
-        let Some(list) = open.channel.borrow_mut().decoder().take_list() else { return Ok(None) };
-        let text = if list.is_ascii() {
-            env.create_string_latin1(&list)
-        } else {
-            env.create_string(String::from_utf8_lossy(&list))
-        };
-        text.map(Some)
-    }
-
-    /// Takes the frames that have arrived, each with its length. Many bytes are not returned: `take` is called with
-    /// them.
-    #[napi(ts_args_type = "id: number, take: (frames: Buffer) => void")]
-    pub fn channel_take_frames<'env>(
-        &self,
-        env: &'env Env,
-        id: u32,
-        take: Function<'_>,
-    ) -> napi::Result<Option<BufferSlice<'env>>> {
-        let Some(open) = self.state.channels.get(id) else { return Ok(None) };
-        let mut channel = open.channel.borrow_mut();
-        let decoder = channel.decoder();
-        if decoder.whole().len() < HANDED_OVER {
-            let frames = BufferSlice::copy_from(env, decoder.whole());
-            decoder.consume();
-            return frames.map(Some);
-        }
-        let frames = Lent::new(decoder.take(), recycled::give, Arc::default());
-        drop(channel);
-        self.state.channels.keep_memory_for_a_while(&self.state);
-        match frames.into_buffer(Handle::new(env.raw().cast())) {
-            Ok(buffer) => {
-                self.state.context.call(Handle::new(take.raw().cast()), &[buffer]);
-                Ok(None)
-            }
-            Err(frames) => BufferSlice::copy_from(env, frames.bytes()).map(Some),
-        }
-    }
-
     /// Takes the parcel that has arrived, if there is one: calls `take` with its skeleton and its strings.
     #[napi(ts_args_type = "id: number, take: (skeleton: string, ...strings: string[]) => void")]
     pub fn channel_take_parcel(&self, env: &Env, id: u32, take: Function<'_>) -> napi::Result<()> {

@@ -5,8 +5,10 @@ use std::os::fd::AsRawFd;
 use napi::bindgen_prelude::{Function, Unknown};
 use napi::{Env, JsValue};
 use napi_derive::napi;
+use nix::errno::Errno;
 
-use super::super::Engine;
+use super::super::{Engine, State};
+use crate::sys::call::Call;
 use crate::sys::node::{self, Handle};
 
 #[napi]
@@ -67,27 +69,25 @@ impl Engine {
     pub fn channel_unshare_lane(&self, env: &Env, lane: Unknown<'_>) {
         node::detach(Handle::new(env.raw().cast()), Handle::new(lane.raw().cast()));
     }
+}
 
-    /// Lends the lane: from now on JavaScript writes to it. Returns how many bytes have been written, modulo 2^32,
-    /// or -1 if it is not to be had now.
-    #[napi]
-    pub fn channel_lend_lane(&self, id: u32) -> f64 {
-        let open = self.state.channels.get(id);
-        open.and_then(|open| open.channel.borrow().lend()).map_or(-1.0, |(_, written)| f64::from(written))
-    }
+/// (channel): lends the lane, unless -1.
+pub(super) fn lend_lane(state: &State, call: &Call) -> Option<Handle> {
+    let open = state.channels.get(call.int(0) as u32);
+    let lane = open.and_then(|open| open.channel.borrow().lend());
+    call.new_float(lane.map_or(-1.0, |(_, written)| f64::from(written)))
+}
 
-    /// Ends the loan.
-    #[napi]
-    pub fn channel_resume_lane(&self, id: u32, written: u32) {
-        self.with_channel(id, |channel| {
-            channel.resume(written);
-            Ok(0)
-        });
-    }
+/// (channel, bytes written): ends the loan.
+pub(super) fn resume_lane(state: &State, call: &Call) -> Option<Handle> {
+    let open = state.channels.get(call.int(0) as u32)?;
+    open.channel.borrow_mut().resume(call.float(1) as u32);
+    None
+}
 
-    /// Wakes the other side, if it still sleeps. Returns 0, or a negative errno if it has gone.
-    #[napi]
-    pub fn channel_wake(&self, id: u32) -> i32 {
-        self.with_channel(id, |channel| channel.wake().map(|()| 0))
-    }
+/// (channel)
+pub(super) fn wake(state: &State, call: &Call) -> Option<Handle> {
+    let open = state.channels.get(call.int(0) as u32);
+    let woken = open.ok_or(Errno::EBADF).and_then(|open| open.channel.borrow().wake());
+    call.new_int(woken.map_or_else(|errno| -(errno as i32), |()| 0))
 }

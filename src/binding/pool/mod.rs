@@ -10,15 +10,15 @@ use std::ffi::CStr;
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use napi::bindgen_prelude::{BufferSlice, JsObjectValue, Object};
-use napi::{Env, JsValue};
+use napi::Env;
+use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 
-use crate::binding::{Engine, State};
+use crate::binding::{Body, Engine};
 use crate::pool::dispatch::Pool;
 use crate::pool::task::{Payload, TaskId};
 use crate::pool::text::Text;
-use crate::sys::call::{self, Call};
+use crate::sys::call::Call;
 use crate::sys::landing::Landing;
 use crate::sys::node::Handle;
 
@@ -76,8 +76,6 @@ impl Pools {
     }
 }
 
-type Body = fn(&State, &Call) -> Option<Handle>;
-
 /// The functions that JavaScript calls for every task, or nearly: without what a method costs.
 const FUNCTIONS: &[(&CStr, Body)] = &[
     (c"put", submit::put),
@@ -95,16 +93,7 @@ impl Engine {
     /// The functions that are called often: `lib/pool/calls.js` says what each takes and returns.
     #[napi(ts_return_type = "Record<string, Function>")]
     pub fn pool_functions<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let mut functions = Object::new(env)?;
-        for (name, body) in FUNCTIONS {
-            let weak = Rc::downgrade(&self.state);
-            let body = move |call: &Call| weak.upgrade().and_then(|state| body(&state, call));
-            let function = call::function(Handle::new(env.raw().cast()), name, Box::new(body))
-                .ok_or_else(|| napi::Error::from_reason("this host makes no functions"))?;
-            let function = Object::from_raw(env.raw(), function.as_ptr().cast());
-            functions.set_c_named_property(name, function)?;
-        }
-        Ok(functions)
+        self.state.functions(env, FUNCTIONS)
     }
 }
 
@@ -139,14 +128,11 @@ fn array_of(call: &Call, text: &mut Text) -> Option<Handle> {
 }
 
 /// A payload as JavaScript gets it: text as a string, bytes as a Buffer.
-fn value_of(state: &State, call: &Call, payload: Payload, is_text: bool) -> Option<Handle> {
+fn value_of(call: &Call, payload: Payload, is_text: bool) -> Option<Handle> {
     match payload {
         Payload::Empty | Payload::Promised(_) | Payload::Landed(_) => None,
         Payload::Narrow(bytes) if is_text => call.new_latin1(&bytes),
         Payload::Wide(units) => call.new_utf16(&units),
-        Payload::Narrow(bytes) => {
-            let buffer = BufferSlice::copy_from(&state.env, bytes).ok()?;
-            Some(Handle::new(buffer.to_unknown().raw().cast()))
-        }
+        Payload::Narrow(bytes) => call.new_buffer(&bytes),
     }
 }

@@ -333,7 +333,7 @@ pub(super) fn result(state: &State, call: &Call) -> Option<Handle> {
     if let Payload::Landed(landing) = &payload {
         return state.pools.landings.take(call.env(), landing);
     }
-    value_of(state, call, payload, call.int(1) != 0)
+    value_of(call, payload, call.int(1) != 0)
 }
 
 /// What a completion counts for where a call's bytes are limited. A result that is somewhere else may be big, and

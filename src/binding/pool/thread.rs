@@ -151,7 +151,7 @@ pub(super) fn take(state: &State, call: &Call) -> Option<Handle> {
 /// (slot, whether it is text): the payload of a task just claimed, where it is no JSON.
 pub(super) fn payload(state: &State, call: &Call) -> Option<Handle> {
     let seat = state.pools.seat.borrow().clone()?;
-    value_of(state, call, seat.pool.payload(seat.thread, call.int(0) as usize), call.int(1) != 0)
+    value_of(call, seat.pool.payload(seat.thread, call.int(0) as usize), call.int(1) != 0)
 }
 
 /// (task, kind): asks the pool's owner for something without which the task cannot go on.
