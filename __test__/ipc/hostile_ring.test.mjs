@@ -30,8 +30,11 @@ test.each([
 });
 
 test.each([
-  ['json', ['text', 'parcel', 'skeleton']],
-  ['advanced', ['frame', 'empty', 'json', 'beside']],
+  ['json', ['text', 'parcel', 'skeleton', 'place']],
+  [
+    'advanced',
+    ['frame', 'empty', 'json', 'beside', 'views', 'view of nothing', 'inherited view', 'no views'],
+  ],
 ])('what cannot be read from the ring ends the channel (%s)', async (serialization, kinds) => {
   for (const kind of kinds) {
     const child = /** @type {any} */ (
@@ -46,6 +49,7 @@ test.each([
     await once(child, 'disconnect');
     expect((await warning)[0]).toMatchObject({ code: 'RCLUSTER_CHANNEL' });
     expect(messages).toEqual(['before']);
+    expect(/** @type {any} */ ({}).polluted).toBe(undefined);
     await exited;
   }
 });

@@ -6,23 +6,25 @@
 //
 // 'json':     0x01 0 0 0, length of the rest, length of the skeleton, number of blocks, kind and length of each,
 //             skeleton, blocks: numbers little endian, skeleton and blocks padded to 8 bytes. No JSON begins so.
-// 'advanced': a frame of Node's whose payload is 0x01 0 0 0, length of the skeleton, skeleton, blocks, padded too.
+// 'advanced': a frame of Node's whose payload is 0x01 KIND 0 0, length of the skeleton, skeleton, blocks, padded too. The
+//             skeleton is v8's (kind 0), or JSON (1): the message with zeros, and the place of each block.
 
 const { Buffer } = require('node:buffer');
 const { isProxy, isSharedArrayBuffer } = require('node:util').types;
 
 const calls = require('./calls');
-const { arrayPush } = require('../untampered');
+const { LARGE, withoutLarge: withoutViews } = require('./plain');
+const { arrayPush, hasOwn } = require('../untampered');
 
-const { stringify } = JSON;
+const { parse, stringify } = JSON;
 const { isArray } = Array;
 const { getOwnPropertyDescriptor, getPrototypeOf, keys: keysOf } = Object;
 
 /** What a parcel begins with; neither JSON nor v8's format does. */
 const MARK = 1;
 
-/** Characters, or bytes, from which on something goes beside its message. */
-const LARGE = 16 * 1024;
+/** What a frame has behind that if its skeleton is JSON. */
+const JSON_KIND = 1;
 
 /** Values of a message that are looked at. */
 const MAX_VALUES = 64;
@@ -167,18 +169,26 @@ function writeStrings(id, message) {
  * @param {any[]} parcel the skeleton as JSON, and the strings
  */
 function openStrings([text, ...blocks]) {
-  const [skeleton, places] = JSON.parse(text);
+  const [skeleton, places] = parse(text);
   const root = { message: skeleton };
-  for (let index = 0; index < places.length; index++) {
-    let target = /** @type {any} */ (root);
-    let key = 'message';
-    for (const next of places[index]) {
-      target = target[key];
-      key = next;
-    }
-    target[key] = blocks[index];
-  }
+  for (let index = 0; index < places.length; index++) put(root, places[index], blocks[index]);
   return root.message;
+}
+
+/**
+ * Puts a block where a zero stands for it. The path comes from another process, and must not lead to what objects inherit.
+ * @param {any} target
+ * @param {Array<string | number>} path
+ * @param {any} block
+ */
+function put(target, path, block) {
+  let key = /** @type {string | number} */ ('message');
+  for (let index = 0; index < path.length; index++) {
+    target = target[key];
+    key = path[index];
+    if (!hasOwn(target, key)) throw new Error('no such place');
+  }
+  target[key] = block;
 }
 
 /**
@@ -201,4 +211,73 @@ function writeBlocks(id, skeleton, header, blocks) {
   return calls.writeParts(id, head, head.length, blocks);
 }
 
-module.exports = { LARGE, MARK, asBytes, bytesOf, openStrings, padded, writeBlocks, writeStrings };
+/** Bytes before the skeleton: the frame's length, what it is, the skeleton's length. */
+const FRAME_HEADER = 12;
+
+/** UTF-8 takes up to this many bytes for each unit of a string. */
+const MOST_PER_UNIT = 3;
+
+/**
+ * Sends a message that is plain but for large buffers.
+ * @param {number} id of the channel
+ * @param {any} message
+ * @returns {number} what the engine does
+ */
+function writeViews(id, message) {
+  /** @type {Uint8Array[]} */
+  const views = [];
+  /** @type {any[]} */
+  const list = [0];
+  list[0] = withoutViews(message, [], views, list);
+  const text = stringify(list);
+  const head = memoryFor(padded(FRAME_HEADER + text.length * MOST_PER_UNIT));
+  const length = head.utf8Write(text, FRAME_HEADER);
+  const end = padded(FRAME_HEADER + length);
+  for (let at = FRAME_HEADER + length; at < end; at++) head[at] = 0;
+  let total = end - 4;
+  for (let index = 0; index < views.length; index++) {
+    total += padded(views[index].byteLength);
+    views[index] = bytesOf(views[index]);
+  }
+  head.writeUInt32BE(total, 0);
+  head.writeUInt32LE(MARK | (JSON_KIND << 8), 4);
+  head.writeUInt32LE(length, 8);
+  return calls.writeParts(id, head, end, views);
+}
+
+/**
+ * The message of a frame that `writeViews` has written.
+ * @param {any} frames a Buffer
+ * @param {number} start
+ * @param {number} end
+ */
+function openViews(frames, start, end) {
+  const skeleton = start + FRAME_HEADER;
+  const skeletonEnd = skeleton + frames.readUInt32LE(start + 8);
+  if (skeletonEnd > end) throw new Error('no such skeleton');
+  const list = parse(frames.utf8Slice(skeleton, skeletonEnd));
+  if (!isArray(list) || list.length < 2) throw new Error('no such list');
+  const root = { message: list[0] };
+  let at = start + padded(skeletonEnd - start);
+  for (let index = 1; index < list.length; index++) {
+    const { 0: path, 1: isBuffer, 2: length } = list[index];
+    if (!(length >= LARGE && at + length <= end)) throw new Error('no such block');
+    const block = frames.subarray(at, at + length);
+    put(root, path, isBuffer === 1 ? block : new Uint8Array(frames.buffer, block.byteOffset, length));
+    at += padded(length);
+  }
+  return root.message;
+}
+
+module.exports = {
+  JSON_KIND,
+  MARK,
+  asBytes,
+  bytesOf,
+  openStrings,
+  openViews,
+  padded,
+  writeBlocks,
+  writeStrings,
+  writeViews,
+};

@@ -28,7 +28,7 @@ const { stringify } = JSON;
 const { getPrototypeOf, keys: keysOf, prototype: plainPrototype } = Object;
 
 /** In which one end tells the other that it writes this. */
-const FORMAT = 2;
+const FORMAT = 3;
 
 /** Bytes of a row: what does not fit goes as JSON. */
 const MOST = 4096;

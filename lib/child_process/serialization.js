@@ -11,16 +11,18 @@ const { codedError } = require('../errors');
 const { engine } = require('../native');
 const { NOT_TAKEN } = require('./outbox');
 const {
-  LARGE,
+  JSON_KIND,
   MARK,
   asBytes,
   bytesOf,
   openStrings,
+  openViews,
   padded,
   writeBlocks,
   writeStrings,
+  writeViews,
 } = require('./parcels');
-const { isPlain } = require('./plain');
+const { LARGE, PLAIN, PLAIN_BUT_LARGE, plainness } = require('./plain');
 const { asElement } = require('./row_writer');
 const { arrayPush, stringIndexOf, stringReplaceAll, stringSlice } = require('../untampered');
 
@@ -244,7 +246,7 @@ function writeGathered(id, parts, last) {
 }
 
 /** Of large messages that have arrived: for as many V8 collects what is young. Below what is kept, see recycled.rs. */
-const COLLECTED_AT = 48 << 20;
+const COLLECTED_AT = 33 << 20;
 let uncollected = 0;
 
 /** @param {number} bytes that have arrived */
@@ -268,9 +270,13 @@ const advanced = {
       let status = writer.writeRow(message);
       if (status !== NOT_TAKEN) return status;
       message = wire.rows.takeInstead(message);
-      if (isPlain(message)) {
+      const kind = plainness(message);
+      if (kind === PLAIN) {
         status = writer.writeText(stringify(message));
         if (status !== NOT_TAKEN) return status;
+      } else if (kind === PLAIN_BUT_LARGE) {
+        writer.giveBack();
+        return writeViews(id, message);
       }
     }
     const serializer = new Serializer();
@@ -306,6 +312,12 @@ const advanced = {
     for (let start = 0; start < frames.length;) {
       const end = start + HEADER + frames.readUInt32BE(start);
       const format = frames[start + HEADER];
+      if (format === MARK && frames[start + HEADER + 1] === JSON_KIND) {
+        const message = openViews(frames, start, end);
+        start = end;
+        deliver(message);
+        continue;
+      }
       if (format === MARK) {
         const skeleton = start + HEADER + 8;
         const skeletonEnd = skeleton + frames.readUInt32LE(start + HEADER + 4);
