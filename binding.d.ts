@@ -83,8 +83,6 @@ export declare class Engine {
   peerOf(fd: number): Peer | null
   /** Sends a message to systemd's socket at `address`; 0 or a negative errno. */
   notifySystemd(address: string, message: string): number
-  /** Takes the parcel that has arrived, if there is one: calls `take` with its skeleton and its strings. */
-  channelTakeParcel(id: number, take: (skeleton: string, ...strings: string[]) => void): void
   /** Takes the oldest handle received that no message has claimed, if it is of a kind that Node knows. */
   channelTakeHandle(id: number): ReceivedHandle | null
   /**

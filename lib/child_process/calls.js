@@ -19,8 +19,9 @@ const { engine } = require('../native');
  *   included
  * @property {(channel: number) => number} queued bytes
  * @property {(channel: number) => string | undefined} takeLines takes the lines that have arrived, with their newlines
- * @property {(channel: number) => string | undefined} takeList takes what has arrived by a ring as one list, if it is all
- *   pieces of one
+ * @property {(channel: number) => string | string[] | Buffer | undefined} take takes what has arrived by a ring: as one list,
+ *   if it is all pieces of one; the skeleton of a parcel and its strings, of which there are none if it cannot be read; or
+ *   frames with their lengths
  * @property {(channel: number) => Buffer | undefined} takeFrames takes the frames that have arrived, with their lengths
  * @property {(channel: number) => number} lendLane lends the lane, to be written to by JavaScript; how many bytes have been
  *   written, modulo 2^32, or -1 if it is not to be had now

@@ -168,10 +168,10 @@ function writeStrings(id, message) {
  * Puts a message together again.
  * @param {any[]} parcel the skeleton as JSON, and the strings
  */
-function openStrings([text, ...blocks]) {
-  const [skeleton, places] = parse(text);
+function openStrings(parcel) {
+  const { 0: skeleton, 1: places } = parse(parcel[0]);
   const root = { message: skeleton };
-  for (let index = 0; index < places.length; index++) put(root, places[index], blocks[index]);
+  for (let index = 0; index < places.length; index++) put(root, places[index], parcel[index + 1]);
   return root.message;
 }
 

@@ -8,7 +8,6 @@ const v8 = require('node:v8');
 
 const calls = require('./calls');
 const { codedError } = require('../errors');
-const { engine } = require('../native');
 const { NOT_TAKEN } = require('./outbox');
 const {
   JSON_KIND,
@@ -134,18 +133,6 @@ const MAX_TOGETHER = 128 * 1024;
  * @property {(wire: Wire) => void} read all messages that have arrived
  */
 
-/** What the engine gives by a call. @type {any} */
-let parcel;
-const takeParcel = (/** @type {any[]} */ ...parts) => void (parcel = parts);
-
-/** Reads what a ring has brought, if it is all pieces of one list; whether it was. @param {Wire} wire */
-function readList({ id, deliver, rowsRead }) {
-  const list = calls.takeList(id);
-  if (list === undefined) return false;
-  rowsRead.read(list, deliver);
-  return true;
-}
-
 /** @type {Codec} */
 const json = {
   isAdvanced: false,
@@ -189,15 +176,11 @@ const json = {
   },
 
   read(wire) {
-    const { id, deliver } = wire;
+    const { id, deliver, rowsRead } = wire;
     if (wire.isReadByRing) {
-      if (readList(wire)) return;
-      engine.channelTakeParcel(id, takeParcel);
-      if (parcel !== undefined) {
-        const parts = parcel;
-        parcel = undefined;
-        deliver(openStrings(parts));
-      }
+      const taken = /** @type {any} */ (calls.take(id));
+      if (typeof taken === 'string') rowsRead.read(taken, deliver);
+      else if (taken !== undefined) deliver(openStrings(taken));
       return;
     }
     const lines = calls.takeLines(id);
@@ -305,9 +288,12 @@ const advanced = {
 
   read(wire) {
     const { id, deliver, rowsRead } = wire;
-    if (wire.isReadByRing && readList(wire)) return;
-    const frames = /** @type {any} */ (calls.takeFrames(id));
+    const frames = /** @type {any} */ (wire.isReadByRing ? calls.take(id) : calls.takeFrames(id));
     if (frames === undefined) return;
+    if (typeof frames === 'string') {
+      rowsRead.read(frames, deliver);
+      return;
+    }
     if (frames.length >= LARGE) collect(frames.length);
     for (let start = 0; start < frames.length;) {
       const end = start + HEADER + frames.readUInt32BE(start);

@@ -230,7 +230,7 @@ const FUNCTIONS: &[(&CStr, Body)] = &[
     (c"writeGathered", sending::write_gathered),
     (c"queued", sending::queued),
     (c"takeLines", receiving::take_lines),
-    (c"takeList", receiving::take_list),
+    (c"take", receiving::take),
     (c"takeFrames", receiving::take_frames),
     (c"lendLane", ring::lend_lane),
     (c"resumeLane", ring::resume_lane),

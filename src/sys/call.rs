@@ -31,6 +31,8 @@ symbols! {
     element = c"napi_get_element": unsafe extern "C" fn(Opaque, Opaque, u32, *mut Opaque) -> i32;
     throw = c"napi_throw_error": unsafe extern "C" fn(Opaque, *const c_char, *const c_char) -> i32;
     new_int = c"napi_create_int32": unsafe extern "C" fn(Opaque, i32, *mut Opaque) -> i32;
+    new_list = c"napi_create_array_with_length": unsafe extern "C" fn(Opaque, usize, *mut Opaque) -> i32;
+    set_element = c"napi_set_element": unsafe extern "C" fn(Opaque, Opaque, u32, Opaque) -> i32;
     new_float = c"napi_create_double": unsafe extern "C" fn(Opaque, f64, *mut Opaque) -> i32;
     new_buffer = c"napi_create_buffer_copy": unsafe extern "C" fn(Opaque, usize, *const u8, *mut Opaque, *mut Opaque) -> i32;
     new_utf8 = c"napi_create_string_utf8": unsafe extern "C" fn(Opaque, *const u8, usize, *mut Opaque) -> i32;
@@ -270,6 +272,18 @@ impl Call {
     pub fn new_float(&self, number: f64) -> Option<Handle> {
         // SAFETY: as in `new_int`.
         self.made(|symbols, value| unsafe { (symbols.new_float)(self.env, number, value) })
+    }
+
+    /// An array to return.
+    pub fn new_list(&self, values: &[Handle]) -> Option<Handle> {
+        // SAFETY: as in `new_int`.
+        let list =
+            self.made(|symbols, value| unsafe { (symbols.new_list)(self.env, values.len(), value) })?;
+        for (index, value) in values.iter().enumerate() {
+            // SAFETY: the environment, the array and its elements are live during the call.
+            unsafe { (symbols()?.set_element)(self.env, list.0, index as u32, value.0) };
+        }
+        Some(list)
     }
 
     /// A Buffer to return.

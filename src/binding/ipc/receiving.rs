@@ -4,8 +4,6 @@ use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use napi::bindgen_prelude::Function;
-use napi::{Env, JsValue};
 use napi_derive::napi;
 
 use super::super::{Engine, State};
@@ -39,11 +37,20 @@ pub(super) fn take_lines(state: &State, call: &Call) -> Option<Handle> {
     text
 }
 
-/// (channel): takes what has arrived by a ring as one list, if it is all pieces of one.
-pub(super) fn take_list(state: &State, call: &Call) -> Option<Handle> {
+/// (channel): takes what has arrived by a ring: a list, frames or a parcel.
+pub(super) fn take(state: &State, call: &Call) -> Option<Handle> {
     let open = state.channels.get(call.int(0) as u32)?;
-    let list = open.channel.borrow_mut().decoder().take_list()?;
-    call.new_utf8(&list)
+    let mut channel = open.channel.borrow_mut();
+    let decoder = channel.decoder();
+    if let Some(list) = decoder.take_list() {
+        return call.new_utf8(&list);
+    }
+    if let Some(parcel) = decoder.take_parcel() {
+        drop(channel);
+        return open_parcel(state, call, parcel);
+    }
+    drop(channel);
+    take_frames(state, call)
 }
 
 /// (channel): takes the frames that have arrived.
@@ -51,6 +58,9 @@ pub(super) fn take_frames(state: &State, call: &Call) -> Option<Handle> {
     let open = state.channels.get(call.int(0) as u32)?;
     let mut channel = open.channel.borrow_mut();
     let decoder = channel.decoder();
+    if decoder.whole().is_empty() {
+        return None;
+    }
     if decoder.whole().len() < HANDED_OVER {
         let frames = call.new_buffer(decoder.whole());
         decoder.consume();
@@ -64,29 +74,6 @@ pub(super) fn take_frames(state: &State, call: &Call) -> Option<Handle> {
 
 #[napi]
 impl Engine {
-    /// Takes the parcel that has arrived, if there is one: calls `take` with its skeleton and its strings.
-    #[napi(ts_args_type = "id: number, take: (skeleton: string, ...strings: string[]) => void")]
-    pub fn channel_take_parcel(&self, env: &Env, id: u32, take: Function<'_>) -> napi::Result<()> {
-        let Some(open) = self.state.channels.get(id) else { return Ok(()) };
-        let Some(bytes) = open.channel.borrow_mut().decoder().take_parcel() else { return Ok(()) };
-        self.state.channels.keep_memory_for_a_while(&self.state);
-        let freed = self.state.channels.strings_freed.clone();
-        // Else the garbage collector, which takes such strings for small, lets gigabytes of them collect.
-        let change = bytes.len() as i64 - freed.swap(0, Ordering::Relaxed) as i64;
-        env.adjust_external_memory(change)?;
-        let lent = Lent::new(bytes, recycled::give, freed);
-        let Some(parcel) = Parcel::parse(lent.bytes()) else {
-            return Err(napi::Error::from_reason("the other end of the channel has sent nonsense"));
-        };
-        let skeleton = String::from_utf8_lossy(&lent.bytes()[parcel.skeleton]);
-        let mut values = vec![Handle::new(env.create_string(&skeleton)?.raw().cast())];
-        for block in parcel.blocks {
-            values.push(string_of(env, &lent, block)?);
-        }
-        self.state.context.call(Handle::new(take.raw().cast()), &values);
-        Ok(())
-    }
-
     /// Takes the oldest handle received that no message has claimed, if it is of a kind that Node knows.
     #[napi]
     pub fn channel_take_handle(&self, id: u32) -> Option<ReceivedHandle> {
@@ -108,18 +95,33 @@ impl Engine {
     }
 }
 
+/// The skeleton of a parcel and its strings; nothing where it is none.
+fn open_parcel(state: &State, call: &Call, bytes: Vec<u8>) -> Option<Handle> {
+    state.channels.keep_memory_for_a_while(state);
+    let freed = state.channels.strings_freed.clone();
+    // Else the garbage collector, which takes such strings for small, lets gigabytes of them collect.
+    let change = bytes.len() as i64 - freed.swap(0, Ordering::Relaxed) as i64;
+    state.env.adjust_external_memory(change).ok()?;
+    let lent = Lent::new(bytes, recycled::give, freed);
+    let Some(parcel) = Parcel::parse(lent.bytes()) else { return call.new_list(&[]) };
+    let mut values = vec![call.new_utf8(&lent.bytes()[parcel.skeleton])?];
+    for block in parcel.blocks {
+        values.push(string_of(call, &lent, block)?);
+    }
+    call.new_list(&values)
+}
+
 /// A block of a parcel as a string, without a copy where the host allows it.
-fn string_of(env: &Env, lent: &Arc<Lent>, Block { range, is_wide }: Block) -> napi::Result<Handle> {
-    if let Some(string) = lent.string(Handle::new(env.raw().cast()), range.clone(), is_wide) {
-        return Ok(string);
+fn string_of(call: &Call, lent: &Arc<Lent>, Block { range, is_wide }: Block) -> Option<Handle> {
+    if let Some(string) = lent.string(call.env(), range.clone(), is_wide) {
+        return Some(string);
     }
     let bytes = &lent.bytes()[range];
-    let string = if is_wide {
+    if is_wide {
         let units: Vec<u16> =
             bytes.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect();
-        env.create_string_utf16(units)?
+        call.new_utf16(&units)
     } else {
-        env.create_string_latin1(bytes)?
-    };
-    Ok(Handle::new(string.raw().cast()))
+        call.new_latin1(bytes)
+    }
 }
