@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+
 import { afterEach, expect, test } from 'vitest';
 
 import { call, endAll, listenAll, startWorkers, takerOf } from '../helpers/cluster.mjs';
@@ -78,4 +80,18 @@ test('a worker that was held up for a moment gets what went on without it', asyn
   const rest = await sharesOf(workers, port, 500, 1);
   rest.forEach((share, at) => (shares[at] += share));
   for (const share of shares) expect(Math.abs(share - 1000), `${shares}`).toBeLessThanOrEqual(10);
+});
+
+test('what a worker was owed by one that has gone is not for its successor to make up for', async () => {
+  const { workers, port } = await cast(2);
+  const [held, other] = workers;
+  const blocked = call(held, 'blockFor', 400);
+  await sharesOf(workers, port, 300, 32);
+  other.process.kill('SIGKILL');
+  await once(other, 'exit');
+  await blocked;
+  const [successor] = await startWorkers(1);
+  await listenAll([successor]);
+  const shares = await sharesOf([held, successor], port, 100, 1);
+  expect(Math.abs(shares[0] - shares[1]), `${shares}`).toBeLessThanOrEqual(10);
 });

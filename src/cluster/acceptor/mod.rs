@@ -280,6 +280,10 @@ impl Acceptor {
                 worker.take_turns_back(member.way);
             }
             listener.rotation.removed(index);
+            // The others owed it that. Whoever comes now has had none of it.
+            if let [last] = &mut listener.members[..] {
+                last.owed = 0;
+            }
             for connection in member.queue.into_iter().rev() {
                 listener.waiting.push_front(connection);
             }
