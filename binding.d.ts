@@ -50,10 +50,6 @@ export declare class Engine {
   handoffReady(token: number): void
   /** In a worker: the server of `token` is closed, and takes none any more. */
   handoffLeave(token: number): void
-  /** In a worker: ends it soon after its primary, even if its event loop is blocked; 0 or a negative errno. */
-  endWithParent(): number
-  /** In a worker that was told to go: it may take its time, whatever becomes of the primary. */
-  outliveParent(): void
   /** In a worker: so many connections of its servers are open. */
   handoffOpenCount(count: number): void
   /** In a worker: it has accepted a connection by itself. */
@@ -318,6 +314,12 @@ export declare class OrphanReaper {
   reap(engine: Engine): number
 }
 
+/**
+ * In a worker: ends it soon after its primary, even if its event loop is blocked; 0 or a negative errno. It needs no
+ * engine: a worker asks for it before it has one.
+ */
+export declare function endWithParent(): number
+
 /** What a worker asks to listen on: a descriptor, a path, or a host and port. */
 export interface Listen {
   /** A descriptor of this process, which is taken over. */
@@ -375,6 +377,9 @@ export interface LogRecord {
   /** As printed. */
   text: Buffer
 }
+
+/** In a worker that was told to go: it may take its time, whatever becomes of the primary. */
+export declare function outliveParent(): void
 
 /** Who was at the other end of a Unix socket when it was connected. */
 export interface Peer {

@@ -3,9 +3,14 @@
 
 // `rcluster`: Node's own `cluster` object, with our engine behind it.
 
-require = require('./lib/loader').within(module, require);
+function load() {
+  // Only a worker has a channel, and only in the beginning it is content with less.
+  if (process.connected && require('./lib/cluster/newborn').begin()) return require('node:cluster');
+  require = require('./lib/loader').within(module, require);
+  return require('./lib/cluster');
+}
 
-module.exports = require('./lib/cluster');
+module.exports = load();
 
 // For `import { fork, isPrimary } from 'rcluster'`: Node finds named exports by this shape, without running it.
 0 &&

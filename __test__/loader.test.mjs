@@ -85,7 +85,10 @@ test('errors name the file and the line', () => {
 test('in a host with modules of its own, its require is used', () => {
   const hosts = () => 'host';
   const host = { exports: {} };
-  new Function('module', 'require', readFileSync(`${root}lib/loader.js`, 'utf8'))(host, require);
+  new Function('module', 'require', readFileSync(`${root}lib/loader.js`, 'utf8'))(
+    host,
+    createRequire(`${root}lib/loader.js`),
+  );
   expect(host.exports.within({ path: directory }, hosts)).toBe(hosts);
   // Nor is one of theirs taken for one of Node's.
   expect(within({ exports: {} }, hosts)).toBe(hosts);

@@ -15,6 +15,7 @@ const {
   arrayForEach,
   arrayIncludes,
   bareDescriptor,
+  builtin,
   create,
   defineProperty,
   keys,
@@ -22,9 +23,8 @@ const {
 } = require('./untampered');
 
 const { getPrototypeOf } = Object;
-const { apply } = Reflect;
 
-const { getBuiltinModule, moduleLoadList: list } = /** @type {any} */ (process);
+const { moduleLoadList: list } = /** @type {any} */ (process);
 
 /** As Node writes it into the list. @param {string} name */
 const entryOf = (name) => `NativeModule ${name}`;
@@ -34,16 +34,6 @@ const PROBES = ['path/win32', 'path/posix', 'util/types', 'constants'];
 
 /** What is to be done, by the entry that is waited for. @type {Map<string, () => void>} */
 const waiting = new SafeMap();
-
-/**
- * A module of Node's. Not by `require` where there is another way: tools wrap that, and would find it called within
- * a call of their own.
- * @param {string} name
- * @returns {any}
- */
-function builtin(name) {
-  return getBuiltinModule === undefined ? require(`node:${name}`) : apply(getBuiltinModule, process, [name]);
-}
 
 /** @param {unknown} entry */
 function onLoaded(entry) {
@@ -99,4 +89,4 @@ function whenLoaded(runs) {
   });
 }
 
-module.exports = { builtin, whenLoaded };
+module.exports = { whenLoaded };

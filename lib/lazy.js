@@ -3,14 +3,10 @@
 
 // Functions that are there from the start, while the module that holds what they do is loaded by the first call.
 
-const fs = require('node:fs');
-
 const platform = require('./platform');
-const { bareDescriptor, defineProperty, keys } = require('./untampered');
+const { bareDescriptor, closeSync, defineProperty, keys, openSync } = require('./untampered');
 
 const { apply } = Reflect;
-// As they are now: by the first call a program may have replaced them.
-const { closeSync, openSync } = fs;
 
 /** Kept for files: a program that has no descriptor left is to be told so by what it calls, not by our `require`. */
 let reserve = openReserve();

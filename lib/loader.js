@@ -6,23 +6,16 @@
 // enough for V8 to load its optimizing compilers, which are megabytes. A module that is to load others this way begins
 // with `require = ...`; what it loads has it from here.
 
-const fs = require('node:fs');
-const vm = require('node:vm');
+const {
+  compileFunction,
+  defineProperty,
+  readFileSync,
+  stringIndexOf,
+  stringLastIndexOf,
+  stringSlice,
+} = require('./untampered');
 
-// As they are now: by the first call a program may have replaced them. What ./untampered has is not loaded yet: this is
-// the first of our files, and the only one that Node's `require` loads.
-const { readFileSync } = fs;
-const { compileFunction } = vm;
-const { defineProperty } = Object;
 const { apply } = Reflect;
-const { call } = Function.prototype;
-const { indexOf, lastIndexOf, slice } = String.prototype;
-/** @type {(text: string, part: string) => number} */
-const stringIndexOf = call.bind(/** @type {any} */ (indexOf));
-/** @type {(text: string, part: string) => number} */
-const stringLastIndexOf = call.bind(/** @type {any} */ (lastIndexOf));
-/** @type {(text: string, start: number, end?: number) => string} */
-const stringSlice = call.bind(/** @type {any} */ (slice));
 
 const Module = /** @type {any} */ (module.constructor);
 

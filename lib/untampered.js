@@ -3,7 +3,13 @@
 
 // Functions of the language as they were when rcluster was loaded. A program that later replaces methods which all
 // arrays, strings or maps inherit (old frameworks do, tests do, attackers do) still gets its children, as in Node. That
-// may be before the modules of child_process are loaded, so what they do when they are goes through here as well.
+// may be before the modules of child_process are loaded, so what they do when they are goes through here as well, and so
+// does what of Node's loads them.
+//
+// The first of our files, and loaded by Node's `require`.
+
+const fs = require('node:fs');
+const vm = require('node:vm');
 
 const { call } = Function.prototype;
 
@@ -60,6 +66,7 @@ function bareDescriptor(descriptor) {
   return { __proto__: null, ...descriptor };
 }
 
+const { apply } = Reflect;
 const { getOwnPropertySymbols } = Object;
 
 /**
@@ -70,6 +77,18 @@ const { getOwnPropertySymbols } = Object;
  */
 function symbolOf(object, description) {
   return arrayFind(getOwnPropertySymbols(object), (symbol) => symbol.description === description);
+}
+
+const { getBuiltinModule } = /** @type {any} */ (process);
+
+/**
+ * A module of Node's. Not by `require` where there is another way: tools wrap that, and would find it called within
+ * a call of their own.
+ * @param {string} name
+ * @returns {any}
+ */
+function builtin(name) {
+  return getBuiltinModule === undefined ? require(`node:${name}`) : apply(getBuiltinModule, process, [name]);
 }
 
 module.exports = {
@@ -90,6 +109,9 @@ module.exports = {
   arraySplice: uncurry(array.splice),
   arrayUnshift: uncurry(array.unshift),
   bareDescriptor,
+  builtin,
+  closeSync: fs.closeSync,
+  compileFunction: vm.compileFunction,
   create: Object.create,
   defineProperties: Object.defineProperties,
   defineProperty: Object.defineProperty,
@@ -100,10 +122,13 @@ module.exports = {
   keys: Object.keys,
   methodDescriptor,
   nodeMajor: Number(process.versions.node.split('.', 1)[0]),
+  openSync: fs.openSync,
+  readFileSync: fs.readFileSync,
   setPrototypeOf: Object.setPrototypeOf,
   stringCharCodeAt: uncurry(string.charCodeAt),
   stringIncludes: uncurry(string.includes),
   stringIndexOf: uncurry(string.indexOf),
+  stringLastIndexOf: uncurry(string.lastIndexOf),
   stringReplaceAll: uncurry(string.replaceAll),
   stringSlice: uncurry(string.slice),
   stringSplit: uncurry(string.split),

@@ -22,6 +22,11 @@ test('a worker whose event loop is blocked does not outlive a primary that is ki
   await waitFor(() => !isAlive(pid), { timeout: 6000 });
 });
 
+test('nor does one that has been blocked since its program ran', async () => {
+  const { pid } = await orphan('tick', kill, 'registered');
+  await waitFor(() => !isAlive(pid), { timeout: 6000 });
+});
+
 test.each([
   ['of a primary in a worker thread', 'thread'],
   ['that never loads rcluster and is to die with its primary', 'stock'],

@@ -31,6 +31,9 @@ const { apply } = Reflect;
 /** On Node's handle of a channel that is watched, by this copy of the module or another. */
 const kWatched = Symbol.for('rcluster.watched');
 
+/** There too: ends a time before; as in ../cluster/newborn.js, which most programs do not load. */
+const kFinish = Symbol.for('rcluster.newborn');
+
 /** How often it is tried again while a message is on its way, in milliseconds. */
 const RETRY_INTERVAL = 5;
 
@@ -73,9 +76,12 @@ class Inherited {
     this.target = target;
     this.key = key;
     this.handle = target[key];
+    // How many it were nobody has counted.
+    if (this.handle.bytesRead > 0) this.messages = 1;
   }
 
-  watch() {
+  /** @param {boolean} isAsked whether a question to us may have come and gone */
+  watch(isAsked) {
     const { target, handle } = this;
     const listeners = target.listeners('internalMessage');
     const listener = arrayFind(listeners, (candidate) => stringIncludes(`${candidate}`, 'NODE_HANDLE_ACK'));
@@ -110,8 +116,8 @@ class Inherited {
       if (target._send === standIn) target._send = send;
       if (handle.onread === onReadOrEnd) handle.onread = onread;
     };
-    // In a worker Node's cluster listens, too. What has been read already may have been a question to us.
-    if (listeners.length === 1 || handle.bytesRead > 0) this.want();
+    // In a worker Node's cluster listens, too.
+    if (listeners.length === 1 || isAsked || this.early.length > 0) this.want();
   }
 
   /** Counts a message, or some that were read together. Whether there have been so many that taking over pays. */
@@ -331,13 +337,22 @@ function isIdle(target, handle) {
   );
 }
 
-/** Takes the channel of this process over, at once or once that pays, if it has one. */
-function watch() {
+/**
+ * Takes the channel of this process over, at once or once that pays, if it has one.
+ * @param {any[]} [early] what has come that only a channel of ours can answer, by who has waited for it from the start
+ */
+function watch(early) {
   const target = /** @type {any} */ (process);
   // In a worker thread it is a getter that throws, or is not there.
   const channel = getOwnPropertyDescriptor(target, 'channel')?.value;
   const key = channel && target.connected && symbolOf(target, 'kChannelHandle');
-  if (key && !target[key][kWatched]) new Inherited(target, key).watch();
+  if (!key) return;
+  const handle = target[key];
+  handle[kFinish]?.();
+  if (handle[kWatched]) return;
+  const inherited = new Inherited(target, key);
+  if (early !== undefined) inherited.early = early;
+  inherited.watch(early === undefined && handle.bytesRead > 0);
 }
 
 module.exports = { watch };

@@ -4,12 +4,12 @@
 // What users hold of `child_process`: functions that are there from the start, while the modules that hold what they do,
 // and the engine, are loaded by the first call. A program that never starts a child does not pay for the means to.
 
-const { builtin } = require('../builtins');
 const { either, lazyFunction, lazyFunctions } = require('../lazy');
 // Keeps the language's functions as they are now: by the first call a program may have replaced them.
 const {
   assign,
   bareDescriptor,
+  builtin,
   defineProperties,
   defineProperty,
   methodDescriptor,

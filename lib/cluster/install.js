@@ -4,12 +4,12 @@
 // What users hold of `cluster`: Node's own object, with functions of ours on it that are there from the start, while
 // what they do is loaded by the first call.
 
-const { builtin } = require('../builtins');
 const { either, later, lazyFunction, lazyFunctions } = require('../lazy');
 const platform = require('../platform');
 const {
   assign,
   bareDescriptor,
+  builtin,
   defineProperties,
   getOwnPropertyDescriptor,
   methodDescriptor,

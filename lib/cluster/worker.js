@@ -5,9 +5,10 @@
 // primary that knows nothing of that, everything stays Node's: it ignores the extra field of `queryServer`.
 // One of the files that touch Node's private names.
 
-const { engine, kinds, on } = require('../native');
+const { binding, engine, kinds, on } = require('../native');
 const { later } = require('../lazy');
 const { nodeMajor } = require('../untampered');
+const newborn = require('./newborn');
 
 // Loaded when they are needed: a worker that only listens is ready sooner, and smaller.
 const errors = later(() => require('../errors'));
@@ -59,13 +60,10 @@ let openCount = 0;
 function install() {
   on(kinds.HANDOFF_PEER, (id, fd, isAsker) => peers().onPeer(id, fd, isAsker));
   on(kinds.HANDOFF_LISTED, (question, id) => peers().onListed(question, id));
-  const inherited = process.env.RCLUSTER_HANDOFF;
-  // Its own children are not to find it.
-  delete process.env.RCLUSTER_HANDOFF;
-  if (inherited === undefined) return;
-  const [fd, inode] = inherited.split(':').map(Number);
-  if (engine.handoffOpen(fd, inode) !== 0) return;
-  endWithPrimary();
+  const inherited = newborn.handoff();
+  if (inherited === undefined || engine.handoffOpen(inherited.fd, inherited.inode) !== 0) return;
+  ({ nextToken } = inherited);
+  newborn.guard(binding);
 
   on(kinds.HANDOFF_CONNECTION, adopt);
   on(kinds.HANDOFF_FAILED, waitForResources);
@@ -87,14 +85,13 @@ function install() {
       server,
       { ...options, handoff: token },
       (/** @type {any} */ err, /** @type {any} */ handle) => {
-        // A handle of its own accepts by itself; only Node's stand-in waits to be given connections.
-        const isStandIn = !err && handle && Object.getPrototypeOf(handle) === Object.prototype;
-        if (isStandIn) register(token, server, handle);
+        const isGiven = !err && isStandIn(handle);
+        if (isGiven) register(token, server, handle);
         if (!err) spareFresh(server);
         callback(err, handle);
         // Not before Node has made the stand-in the server's.
-        if (isStandIn && entries.has(token)) engine.handoffReady(token);
-        if (!err && handle && !isStandIn) countAccepted(server, handle);
+        if (isGiven && entries.has(token)) engine.handoffReady(token);
+        if (!err && handle && !isGiven) countAccepted(server, handle);
       },
     );
   };
@@ -112,12 +109,27 @@ function spareFresh(server) {
   Object.defineProperty(server, 'closeIdleConnections', { value, writable: true, configurable: true });
 }
 
-/** Node ends a worker that has lost its primary, unless its event loop is blocked. That one is killed. */
-function endWithPrimary() {
-  engine.endWithParent();
-  cluster.worker.once('disconnect', () => {
-    if (cluster.worker.exitedAfterDisconnect) engine.outliveParent();
-  });
+/**
+ * Goes on with a server of which the primary was asked before this file was loaded, and knows that it listens.
+ * @param {number} token
+ * @param {any} server
+ * @param {any} handle
+ */
+function takeOver(token, server, handle) {
+  // Closed by who heard that it listens.
+  if (server._handle === null) return engine.handoffLeave(token);
+  spareFresh(server);
+  if (isStandIn(handle)) {
+    register(token, server, handle);
+    engine.handoffReady(token);
+  } else if (handle) {
+    countAccepted(server, handle);
+  }
+}
+
+/** A handle of its own accepts by itself; only Node's stand-in waits to be given connections. @param {any} handle */
+function isStandIn(handle) {
+  return !!handle && Object.getPrototypeOf(handle) === Object.prototype;
 }
 
 /** @param {number} token @param {any} server @param {any} handle */
@@ -260,4 +272,4 @@ function move(socket) {
   return true;
 }
 
-module.exports = { canMove, install, move, onServer };
+module.exports = { canMove, install, move, onServer, takeOver };

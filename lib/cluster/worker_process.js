@@ -7,6 +7,7 @@ const { fork } = require('../child_process/install').functions;
 const { kExtraFds } = require('../child_process/child');
 const { extraOptions } = require('../child_process/extras');
 const { codedError } = require('../errors');
+const platform = require('../platform');
 const { affinityOf } = require('./processors');
 const handoff = require('./handoff');
 
@@ -84,7 +85,7 @@ function start(settings, id, env, extras) {
   const workerEnv = { ...process.env, ...env, NODE_UNIQUE_ID: `${id}` };
   if (socket !== undefined) {
     const slot = Array.isArray(settings.stdio) ? Math.max(settings.stdio.length, 3) : DEFAULT_STDIO_LENGTH;
-    workerEnv.RCLUSTER_HANDOFF = `${slot}:${socket.inode}`;
+    workerEnv.RCLUSTER_HANDOFF = JSON.stringify([slot, socket.inode, __dirname, platform.file]);
   }
 
   try {

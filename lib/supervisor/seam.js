@@ -9,7 +9,13 @@ const { native } = require('../platform');
 /** @type {any} */
 const cluster = require('node:cluster');
 
-const worker = native && cluster.isWorker ? require('../cluster/worker') : undefined;
+const worker = native && cluster.isWorker ? loadWorker() : undefined;
+
+/** All of it: the servers that listen first are of interest. */
+function loadWorker() {
+  require('../cluster/newborn').finish();
+  return require('../cluster/worker');
+}
 
 /** Has a function told of each server that listens from now on. @param {(server: any) => void} run */
 function onServer(run) {

@@ -290,18 +290,6 @@ impl Engine {
         self.state.cluster.worker.borrow().as_ref().inspect(|side| side.hear_again());
     }
 
-    /// In a worker: ends it soon after its primary, even if its event loop is blocked; 0 or a negative errno.
-    #[napi]
-    pub fn end_with_parent(&self) -> i32 {
-        orphan::end_with_parent().map_or_else(|errno| -(errno as i32), |()| 0)
-    }
-
-    /// In a worker that was told to go: it may take its time, whatever becomes of the primary.
-    #[napi]
-    pub fn outlive_parent(&self) {
-        orphan::outlive_parent();
-    }
-
     /// In a worker: so many connections of its servers are open.
     #[napi]
     pub fn handoff_open_count(&self, count: u32) {
@@ -352,4 +340,19 @@ impl Engine {
             self.with_inbox(|inbox| inbox.refuse(token, listener, connection));
         }
     }
+}
+
+/// In a worker: ends it soon after its primary, even if its event loop is blocked; 0 or a negative errno. It needs no
+/// engine: a worker asks for it before it has one.
+#[napi]
+#[cfg_attr(test, allow(dead_code, reason = "tests register nothing with Node"))]
+pub(crate) fn end_with_parent() -> i32 {
+    orphan::end_with_parent().map_or_else(|errno| -(errno as i32), |()| 0)
+}
+
+/// In a worker that was told to go: it may take its time, whatever becomes of the primary.
+#[napi]
+#[cfg_attr(test, allow(dead_code, reason = "tests register nothing with Node"))]
+pub(crate) fn outlive_parent() {
+    orphan::outlive_parent();
 }

@@ -1,0 +1,342 @@
+'use strict';
+// @ts-check
+
+// A worker before it listens. Nearly all of that time is Node's own, and what we load before the primary hears
+// `listening` comes on top of it. So there is only what the program may use or Node may ask for at once. The rest comes
+// when the first of these happens: a server of the worker's listens; somebody touches what we have put there; a while
+// has passed.
+//
+// Loaded by Node's `require`: for so few files our loader costs more than it saves.
+//
+// Knows Node's private names of the channel and of `cluster`.
+
+const { AsyncResource } = require('node:async_hooks');
+const { fstatSync } = require('node:fs');
+
+const {
+  arrayForEach,
+  arrayPush,
+  assign,
+  bareDescriptor,
+  builtin,
+  closeSync,
+  defineProperty,
+  entries,
+  getOwnPropertyDescriptor,
+  nodeMajor,
+  openSync,
+  stringStartsWith,
+  symbolOf,
+} = require('../untampered');
+const { policies } = require('./policies');
+
+const { apply } = Reflect;
+const { getPrototypeOf } = Object;
+const { parse } = JSON;
+const { nextTick } = process;
+// As they are now, see ../untampered.
+const { setTimeout } = globalThis;
+
+const OLDEST_NODE = 20;
+
+/** How long a worker that does not listen goes without the rest, in milliseconds. */
+const WHILE = 25;
+
+/** What begins the messages between ends that are ours; as in ../child_process/peer.js, which is not loaded yet. */
+const PEER_PREFIX = 'NODE_RCLUSTER_';
+
+/** On Node's handle of the channel: ends the time that this file is about, for this copy of it or another. */
+const kFinish = Symbol.for('rcluster.newborn');
+
+/**
+ * @typedef {object} Inherited the hand-off socket, as the primary has told of it
+ * @property {number} fd
+ * @property {number} inode
+ * @property {string} directory this one, in the primary's copy of the package
+ * @property {string} file that the primary has loaded the engine from
+ */
+
+/** @type {Inherited | undefined} */
+let inherited;
+let isActive = false;
+/** What only a channel of ours can answer, as it came. @type {any[]} */
+const early = [];
+/** The engine cannot be loaded, though the primary could. */
+let hasFailed = false;
+let isGuarded = false;
+let nextToken = 0;
+/** Servers of which the primary has been asked. */
+let pending = 0;
+/** A descriptor given up for the files of the rest: the program may take all others. @type {number | undefined} */
+let reserve;
+/** What is done when this is over. @type {Array<() => void>} */
+let undo = [];
+/** What the rest is put in place in: not in that of whoever touches it first. @type {AsyncResource} */
+let resource;
+
+/** What the primary has told of the hand-off socket; this worker's own children are not to find it. */
+function takeInherited() {
+  const told = process.env.RCLUSTER_HANDOFF;
+  if (told === undefined) return;
+  delete process.env.RCLUSTER_HANDOFF;
+  try {
+    const [fd, inode, directory, file] = parse(told);
+    inherited = { fd, inode, directory, file };
+  } catch {
+    // Not from a primary of this kind.
+  }
+}
+
+/**
+ * Whether this is a worker that does not listen yet. Makes it one, if it is called before anything else of ours.
+ * @returns {boolean}
+ */
+function begin() {
+  if (isActive || process.env.RCLUSTER_HANDOFF === undefined) return isActive;
+  takeInherited();
+  if (inherited === undefined || !isSameEngine(inherited)) return false;
+  // In a worker thread it is a getter that throws, or is not there.
+  const channel = getOwnPropertyDescriptor(process, 'channel')?.value;
+  const key = channel && process.connected && symbolOf(process, 'kChannelHandle');
+  const handle = key && /** @type {any} */ (process)[key];
+  // What has been read already may have been a question to us.
+  if (!handle || handle.bytesRead > 0 || !isSocket(inherited)) return false;
+  const cluster = builtin('cluster');
+  if (!cluster.isWorker) return false;
+  isActive = true;
+  resource = new AsyncResource('PIPEWRAP');
+  reserve = takeReserve();
+  handle[kFinish] = finish;
+  arrayPush(undo, () => delete handle[kFinish]);
+  watchChannel();
+  prepareChildProcess();
+  prepareCluster(cluster);
+  prepareServers(cluster);
+  // Before the loop waits, and after the program: while the primary looks for what this worker is to listen on.
+  nextTick(guardLater);
+  return true;
+}
+
+/** Whether the primary's engine runs here too. @param {Inherited} told */
+function isSameEngine({ directory, file }) {
+  const { env, versions } = process;
+  return (
+    directory === __dirname &&
+    typeof file === 'string' &&
+    nodeMajor >= OLDEST_NODE &&
+    versions.bun === undefined &&
+    versions.deno === undefined &&
+    env.RCLUSTER_DISABLE_NATIVE !== '1' &&
+    !env.NAPI_RS_NATIVE_LIBRARY_PATH
+  );
+}
+
+/** Whether the descriptor is still what the primary meant. @param {Inherited} told */
+function isSocket({ fd, inode }) {
+  try {
+    return fstatSync(fd).ino === inode;
+  } catch {
+    return false;
+  }
+}
+
+function takeReserve() {
+  try {
+    return openSync('/dev/null', 'r');
+  } catch {
+    return undefined;
+  }
+}
+
+/** Does what loads a file. @template T @param {() => T} load @returns {T} */
+function withReserve(load) {
+  if (reserve !== undefined) closeSync(reserve);
+  reserve = undefined;
+  return load();
+}
+
+/** Node's channel does until there is more to say; see ../child_process/inherited.js. */
+function watchChannel() {
+  const target = /** @type {any} */ (process);
+  const { _send: send } = target;
+  // In the place of Node's, as ../child_process/inherited.js does it.
+  const [listener] = target.listeners('internalMessage');
+  const onInternal = (/** @type {any} */ message, /** @type {any} */ sent) => {
+    if (!stringStartsWith(`${message.cmd}`, PEER_PREFIX)) return apply(listener, target, [message, sent]);
+    arrayPush(early, message);
+    finish();
+  };
+  const standIn = (/** @type {any[]} */ ...args) => {
+    if (!isActive || isOfCluster(args[0])) return apply(send, target, args);
+    finish();
+    return apply(target._send, target, args);
+  };
+  target.off('internalMessage', listener);
+  target.prependListener('internalMessage', onInternal);
+  target._send = standIn;
+  arrayPush(undo, () => {
+    target.off('internalMessage', onInternal);
+    target.prependListener('internalMessage', listener);
+    if (target._send === standIn) target._send = send;
+  });
+  arrayForEach(['request', 'onRequest', 'messages'], (name) => trap(target, name));
+  arrayForEach(['setLimits', 'transport'], (name) => trap(target.channel, name));
+}
+
+/** Whether a message is of Node's cluster. @param {any} message */
+function isOfCluster(message) {
+  return message?.cmd === 'NODE_CLUSTER';
+}
+
+/** Ours are put in place for who looks at Node's. */
+function prepareChildProcess() {
+  const childProcess = builtin('child_process');
+  arrayForEach(
+    ['ChildProcess', 'exec', 'execFile', 'execFileSync', 'execSync', 'fork', 'spawn', 'spawnSync'],
+    (name) => trap(childProcess, name),
+  );
+}
+
+/** @param {any} cluster */
+function prepareCluster(cluster) {
+  assign(cluster, policies);
+  // Data, as they will be: `import` of `cluster` reads them all.
+  arrayForEach(entries({ availableParallelism: 0, listenFds: 0, onRequest: 1 }), ([name, length]) => {
+    const standIn = function (/** @type {any[]} */ ...args) {
+      finish();
+      return apply(cluster[name], cluster, args);
+    };
+    defineProperty(standIn, 'name', bareDescriptor({ value: name, configurable: true }));
+    defineProperty(standIn, 'length', bareDescriptor({ value: length, configurable: true }));
+    cluster[name] = standIn;
+  });
+  arrayForEach(['native', 'coverage'], (name) => trap(cluster, name));
+  arrayForEach(['request', 'onRequest'], (name) => trap(cluster.Worker.prototype, name));
+  arrayForEach(['sendTo', 'requestTo', 'broadcast'], (name) => trap(cluster.worker, name));
+}
+
+/** Has the rest put in place by whoever reads or sets a property. @param {any} object @param {string} name */
+function trap(object, name) {
+  const before = getOwnPropertyDescriptor(object, name);
+  defineProperty(
+    object,
+    name,
+    /** @type {any} */ ({
+      __proto__: null,
+      get() {
+        finish();
+        return object[name];
+      },
+      set(/** @type {any} */ value) {
+        finish();
+        object[name] = value;
+      },
+      enumerable: before?.enumerable ?? false,
+      configurable: true,
+    }),
+  );
+  arrayPush(undo, () => {
+    if (before === undefined) delete object[name];
+    else defineProperty(object, name, /** @type {PropertyDescriptor} */ (bareDescriptor(before)));
+  });
+}
+
+/**
+ * Asks the primary for hand-offs, as ./worker.js does from when it is loaded, which is when the primary has heard that
+ * the server listens.
+ * @param {any} cluster
+ */
+function prepareServers(cluster) {
+  const { _getServer: getServer } = cluster;
+  const standIn = function (
+    /** @type {any} */ server,
+    /** @type {any} */ options,
+    /** @type {any} */ callback,
+  ) {
+    const isUdp = options.addressType === 'udp4' || options.addressType === 'udp6';
+    if (!isActive || isUdp) return apply(getServer, cluster, [server, options, callback]);
+    const token = nextToken++;
+    pending++;
+    const onHandle = (/** @type {any} */ err, /** @type {any} */ handle) => {
+      pending--;
+      if (hasFailed) return withoutHandoff(err, handle);
+      callback(err, handle);
+      // Node says so in the tick that it has just asked for.
+      nextTick(() => {
+        finish();
+        if (!err) require('./worker').takeOver(token, server, handle);
+      });
+    };
+    const withoutHandoff = (/** @type {any} */ err, /** @type {any} */ handle) => {
+      if (err || getPrototypeOf(handle) !== Object.prototype) return callback(err, handle);
+      handle.close();
+      // It would say twice that the server listens.
+      server.off('listening', sayListening);
+      apply(getServer, cluster, [server, options, callback]);
+    };
+    apply(getServer, cluster, [server, { ...options, handoff: token }, onHandle]);
+    const sayListening = server.listeners('listening').at(-1);
+  };
+  cluster._getServer = standIn;
+  arrayPush(undo, () => {
+    if (cluster._getServer === standIn) cluster._getServer = getServer;
+  });
+}
+
+/** The program has run, or a first part of it. */
+function guardLater() {
+  if (!isActive) return;
+  const { file } = /** @type {Inherited} */ (inherited);
+  try {
+    guard(withReserve(() => require(file)));
+  } catch {
+    // Whoever loads it next will say why.
+    hasFailed = true;
+    return finish();
+  }
+  reserve = takeReserve();
+  setTimeout(onWhile, WHILE).unref();
+}
+
+/** A worker that waits for the primary is ready sooner without the rest. */
+function onWhile() {
+  if (pending > 0) setTimeout(onWhile, WHILE).unref();
+  else finish();
+}
+
+/** Node ends a worker that has lost its primary, unless its event loop is blocked. That one is killed. @param {any} binding */
+function guard(binding) {
+  if (isGuarded) return;
+  isGuarded = true;
+  const { worker } = builtin('cluster');
+  binding.endWithParent();
+  worker.once('disconnect', () => {
+    if (worker.exitedAfterDisconnect) binding.outliveParent();
+  });
+}
+
+/** Puts the rest in place, if it is not. */
+function finish() {
+  if (isActive) resource.runInAsyncScope(putInPlace);
+}
+
+function putInPlace() {
+  isActive = false;
+  arrayForEach(undo, (run) => run());
+  undo = [];
+  withReserve(() => {
+    require = require('../loader').within(module, require);
+    require('../child_process/inherited').watch(early);
+    require('../child_process/install').installChildProcess();
+    require('./install').installCluster();
+  });
+  /** @type {any} */ (module.constructor).syncBuiltinESMExports();
+}
+
+/** What a worker goes on with: the hand-off socket, if its primary has made one, and the first token that is free. */
+function handoff() {
+  takeInherited();
+  return inherited && { fd: inherited.fd, inode: inherited.inode, nextToken };
+}
+
+module.exports = { begin, finish, guard, handoff };
