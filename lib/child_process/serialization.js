@@ -13,10 +13,10 @@ const {
   JSON_KIND,
   MARK,
   asBytes,
-  bytesOf,
   openStrings,
   openViews,
   padded,
+  unshared,
   writeBlocks,
   writeStrings,
   writeViews,
@@ -46,9 +46,9 @@ const LOOKED_AT = 16;
 
 /** Node's structured clone for messages: what cannot be cloned but has properties goes as a copy of these. */
 class Serializer extends /** @type {any} */ (v8.DefaultSerializer) {
-  /** What goes beside the frame, where that may be. @type {Buffer[] | undefined} */
+  /** What goes beside the frame, where that may be. @type {Uint8Array[] | undefined} */
   blocks = undefined;
-  /** What is before, between and behind large bytes, and these, where they need not be in one piece. @type {Buffer[] | undefined} */
+  /** What is before, between and behind large bytes, and these, where they need not be in one piece. @type {Uint8Array[] | undefined} */
   parts = undefined;
 
   /** @param {any} object */
@@ -60,7 +60,7 @@ class Serializer extends /** @type {any} */ (v8.DefaultSerializer) {
         this.writeUint32(BESIDE_TAG);
         this.writeUint32(prototype === Buffer.prototype ? 1 : 0);
         this.writeUint32(object.byteLength);
-        arrayPush(blocks, bytesOf(object));
+        arrayPush(blocks, unshared(object));
         return;
       }
     }
@@ -81,7 +81,7 @@ class Serializer extends /** @type {any} */ (v8.DefaultSerializer) {
       return;
     }
     arrayPush(parts, this.releaseBuffer());
-    arrayPush(parts, bytesOf(bytes));
+    arrayPush(parts, unshared(bytes));
   }
 }
 
@@ -216,7 +216,7 @@ function parseTogether(lines) {
 /**
  * Sends a frame that is not in one piece.
  * @param {number} id of the channel
- * @param {Buffer[]} parts which begins with room for the length
+ * @param {any[]} parts Uint8Arrays; the first begins with room for the length, and is a Buffer
  * @param {Buffer} last
  * @returns {number} what the engine does
  */
