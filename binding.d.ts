@@ -50,10 +50,8 @@ export declare class Engine {
   handoffReady(token: number): void
   /** In a worker: the server of `token` is closed, and takes none any more. */
   handoffLeave(token: number): void
-  /** In a worker: so many connections of its servers are open. */
-  handoffOpenCount(count: number): void
-  /** In a worker: it has accepted a connection by itself. */
-  handoffAccepted(): void
+  /** In a worker: the functions that are called for every connection; `lib/cluster/calls.js` says what each takes. */
+  handoffFunctions(): Record<string, Function>
   /** In a worker: so many bytes of its heap are used. */
   handoffHeap(bytes: number): void
   /** In a worker: asks for a socket to the worker of this number; false if there is nobody to ask. */

@@ -8,6 +8,7 @@
 const { binding, engine, kinds, on } = require('../native');
 const { later } = require('../lazy');
 const { nodeMajor } = require('../untampered');
+const calls = require('./calls');
 const newborn = require('./newborn');
 
 // Loaded when they are needed: a worker that only listens is ready sooner, and smaller.
@@ -167,7 +168,7 @@ function countAccepted(server, handle) {
     const { _connections: before } = server;
     onconnection.apply(this, args);
     // Unless it was dropped: the server is full.
-    if (server._connections > before) engine.handoffAccepted();
+    if (server._connections > before) calls.accepted();
     count(entry);
   };
 }
@@ -177,7 +178,7 @@ function count(of) {
   const { _connections: open } = of.server;
   openCount += open - of.open;
   of.open = open;
-  engine.handoffOpenCount(openCount);
+  calls.openCount(openCount);
 }
 
 /** Counts a server's connections also when they close. @param {any} server @returns {Counted} */

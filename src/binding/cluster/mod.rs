@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use self::primary::PrimarySide;
 use self::worker::WorkerSide;
-use super::{Engine, Kind, State};
+use super::{Body, Engine, Kind, State};
 
 /// The cluster state of one environment.
 #[derive(Default)]

@@ -1,18 +1,23 @@
 //! In a worker: the connections it adopts, and what it tells of its load.
 
 use std::cell::{Cell, RefCell};
+use std::ffi::CStr;
 use std::os::fd::{AsFd, IntoRawFd, RawFd};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
+use napi::Env;
+use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 use nix::errno::Errno;
 
-use super::{Engine, Kind, State};
+use super::{Body, Engine, Kind, State};
 use crate::cluster::load::{Delays, HEARTBEAT_INTERVAL, Load, Meter, told};
 use crate::cluster::packet::{Kind as Letter, Packet};
 use crate::cluster::worker::{Accepted, Inbox, Received};
+use crate::sys::call::Call;
 use crate::sys::fd::take;
+use crate::sys::node::Handle;
 use crate::sys::orphan;
 use crate::sys::uv::{Check, Poll, Prepare, Timer};
 
@@ -232,6 +237,25 @@ fn take_turns(state: &Weak<State>) {
     }
 }
 
+/// What JavaScript calls for every connection: without what a method costs.
+const FUNCTIONS: &[(&CStr, Body)] = &[(c"openCount", open_count), (c"accepted", accepted)];
+
+/// (how many connections of this worker's servers are open)
+fn open_count(state: &State, call: &Call) -> Option<Handle> {
+    let count = call.int(0) as u32;
+    let side = state.cluster.worker.borrow();
+    let side = side.as_ref()?;
+    side.open.set(count);
+    side.inbox.borrow().load()?.set_open(count);
+    None
+}
+
+/// (): this worker has accepted a connection by itself.
+fn accepted(state: &State, _call: &Call) -> Option<Handle> {
+    state.cluster.worker.borrow().as_ref()?.inbox.borrow().load()?.accepted();
+    None
+}
+
 #[napi]
 impl Engine {
     /// In a worker: takes over the inherited hand-off socket; 0 or a negative errno.
@@ -290,25 +314,10 @@ impl Engine {
         self.state.cluster.worker.borrow().as_ref().inspect(|side| side.hear_again());
     }
 
-    /// In a worker: so many connections of its servers are open.
-    #[napi]
-    pub fn handoff_open_count(&self, count: u32) {
-        if let Some(side) = &*self.state.cluster.worker.borrow() {
-            side.open.set(count);
-            if let Some(load) = side.inbox.borrow().load() {
-                load.set_open(count);
-            }
-        }
-    }
-
-    /// In a worker: it has accepted a connection by itself.
-    #[napi]
-    pub fn handoff_accepted(&self) {
-        if let Some(side) = &*self.state.cluster.worker.borrow()
-            && let Some(load) = side.inbox.borrow().load()
-        {
-            load.accepted();
-        }
+    /// In a worker: the functions that are called for every connection; `lib/cluster/calls.js` says what each takes.
+    #[napi(ts_return_type = "Record<string, Function>")]
+    pub fn handoff_functions<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        self.state.functions(env, FUNCTIONS)
     }
 
     /// In a worker: so many bytes of its heap are used.
