@@ -13,7 +13,7 @@ const vitestReport = join(scratch, 'vitest.json');
 const bin = (name) => join('node_modules', '.bin', name);
 
 const steps = [
-  { name: 'rustfmt', command: 'cargo', args: ['fmt', '--check'] },
+  { name: 'rustfmt', command: 'cargo', args: ['fmt', '--all', '--check'] },
   { name: 'prettier', command: bin('prettier'), args: ['--check', '--log-level', 'warn', '.'] },
   { name: 'oxlint', command: bin('oxlint'), args: [] },
   { name: 'types', command: bin('tsc'), args: [] },
@@ -23,7 +23,11 @@ const steps = [
     command: bin('tsc'),
     args: ['--project', `__test__/types/tsconfig.node${line}.json`],
   })),
-  { name: 'clippy', command: 'cargo', args: ['clippy', '--all-targets', '--', '-D', 'warnings'] },
+  {
+    name: 'clippy',
+    command: 'cargo',
+    args: ['clippy', '--workspace', '--all-targets', '--', '-D', 'warnings'],
+  },
   { name: 'cargo test', command: 'cargo', args: ['test'], capture: true, count: countCargo },
   {
     name: 'vitest',

@@ -1,4 +1,4 @@
-// Puts a server under load from a process of its own: load.rs, or load_client.mjs where there is no Rust.
+// Puts a server under load from a process of its own: ../load, or load_client.mjs where there is no Rust.
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { runNode, runProgram } from './processes.mjs';
 const client = new URL('load_client.mjs', import.meta.url);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The program of load.rs; undefined where it cannot be built. @type {string | undefined | null} */
+/** The program of ../load; undefined where it cannot be built. @type {string | undefined | null} */
 let program = null;
 
 /**
@@ -17,7 +17,7 @@ let program = null;
  */
 
 /**
- * `count`: ends after so many requests, and not by time. `isStorm`: connects to all at once, where load.rs waits for
+ * `count`: ends after so many requests, and not by time. `isStorm`: connects to all at once, where ../load waits for
  * each.
  * @param {{ port: number, path?: string, connections: number, keepAlive: boolean, seconds: number,
  *   warmup?: number, count?: number, isStorm?: boolean }} options
@@ -32,9 +32,9 @@ export async function load(options) {
   return JSON.parse(await runProgram(program, args.map(String)));
 }
 
-/** Builds load.rs, once a run. */
+/** Builds it, once a run. */
 function build() {
-  const args = ['build', '--release', '--example', 'load', '--message-format', 'json', '--quiet'];
+  const args = ['build', '--release', '--package', 'rcluster-load', '--message-format', 'json', '--quiet'];
   const { error, status, stdout } = spawnSync('cargo', args, {
     cwd: root,
     encoding: 'utf8',
@@ -42,8 +42,8 @@ function build() {
   });
   if (status !== 0) {
     const why = error?.message ?? `cargo ended with code ${status}`;
-    console.warn(`lib/load.rs could not be built (${why}): the load comes from lib/load_client.mjs,`);
-    console.warn('which takes processor time from the servers. Do not compare with figures of load.rs.');
+    console.warn(`load/main.rs could not be built (${why}): the load comes from lib/load_client.mjs,`);
+    console.warn('which takes processor time from the servers. Do not compare with its figures.');
     return undefined;
   }
   const built = stdout.split('\n').map((line) => line && JSON.parse(line));

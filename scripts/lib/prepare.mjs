@@ -1,7 +1,7 @@
 // Makes a checkout ready to run, from nothing but Node, Rust and a C linker. Does only what is missing.
 
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { root, run } from './run.mjs';
@@ -21,7 +21,8 @@ export async function prepare() {
   }
   need('cargo', ['--version'], 'Rust is needed to build the addon: install it with rustup.');
   need('cc', ['--version'], 'A C linker is needed to build the addon: install gcc or clang.');
-  say('Building the addon in release mode; the first build takes about a minute, later ones seconds.');
+  if (built()) return;
+  say('Building the addon in release mode, about a minute.');
   await must('npm', ['run', '--silent', 'build']);
 }
 
@@ -43,6 +44,39 @@ function installed() {
     if (error.code === 'ENOENT') return false;
     throw error;
   }
+}
+
+/**
+ * Whether the addon is the release build of what is there now. napi's second build, after the first in a checkout, is
+ * not for nothing: it compiles everything anew.
+ */
+function built() {
+  try {
+    const addons = readdirSync(root).filter((file) => /^rcluster\..*\.node$/.test(file));
+    const current = artifacts().filter((file) => statSync(file).mtimeMs > changedAt());
+    return addons.some((addon) => current.some((file) => sameBytes(file, join(root, addon))));
+  } catch (error) {
+    if (error.code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** What cargo has built in release mode, for this machine's platform by itself or by its name. */
+function artifacts() {
+  const target = process.env.CARGO_TARGET_DIR ?? join(root, 'target');
+  const folders = ['.', ...readdirSync(target)].map((name) => join(target, name, 'release'));
+  return folders.map((folder) => join(folder, 'librcluster.so')).filter((file) => existsSync(file));
+}
+
+/** When a source of the addon was written last, or a folder of them; in milliseconds. */
+function changedAt() {
+  const sources = readdirSync(join(root, 'src'), { recursive: true }).map((name) => join('src', name));
+  const files = ['src', 'Cargo.toml', 'Cargo.lock', 'build.rs', 'package-lock.json', ...sources];
+  return Math.max(...files.map((file) => statSync(join(root, file)).mtimeMs));
+}
+
+function sameBytes(one, other) {
+  return readFileSync(one).equals(readFileSync(other));
 }
 
 function packagesOf(lockFile) {
