@@ -59,7 +59,8 @@ test.each([
   ['setLimits', 'undefined'],
   ['sendTo', 'function'],
   ['receipt', null],
-])('%s that a program uses before it listens is ours', async (what, touched) => {
+  ['rights', null],
+])('%s that a program uses before it listens has the rest loaded', async (what, touched) => {
   const { before, between, touched: is, served } = await touching(what);
   expect(before).toEqual(FEW);
   // `import` comes later than the listen.

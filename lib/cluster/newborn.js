@@ -112,6 +112,10 @@ function begin() {
   prepareChildProcess();
   prepareCluster(cluster);
   prepareServers(cluster);
+  // Who has given up his rights may not be able to read our files.
+  arrayForEach(['setuid', 'seteuid', 'setgid', 'setegid', 'setgroups', 'initgroups'], (name) =>
+    trap(process, name),
+  );
   // Before the loop waits, and after the program: while the primary looks for what this worker is to listen on.
   nextTick(guardLater);
   return true;
