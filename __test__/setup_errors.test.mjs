@@ -144,7 +144,7 @@ describe.runIf(process.platform === 'linux')('what is no obstacle', () => {
     cpSync(fixture('setup_errors.cjs'), join(app, 'main.cjs'));
     const installed = join(app, 'node_modules', 'rcluster');
     const { files, dependencies = {} } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-    for (const file of [...files, 'package.json', binary])
+    for (const file of [...files.filter((file) => !file.includes('*')), 'package.json', binary])
       cpSync(join(root, file), join(installed, file), { recursive: true });
     for (const name of Object.keys(dependencies)) {
       cpSync(join(root, 'node_modules', name), join(app, 'node_modules', name), { recursive: true });
