@@ -40,6 +40,8 @@ export declare class Engine {
   clusterJoin(listener: number, worker: number, token: number): void
   /** Removes a worker from a listener. */
   clusterLeave(listener: number, worker: number): void
+  /** A worker has told over the channel that its server `token` listens. */
+  clusterAnnounce(worker: number, token: number): void
   /** A worker has taken the connection it got over the channel. */
   clusterFree(listener: number, worker: number): void
   /** A worker has not taken the connection it got over the channel. `fd` stays the caller's. */

@@ -1,7 +1,11 @@
 // A worker starts with little of ours, and has the rest once it listens, once somebody asks, or after a while. Nobody
 // can tell.
 
-import { afterEach, describe, expect, test } from 'vitest';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 
 import { endScripts, fixture, runScript } from '../helpers/run_script.mjs';
 
@@ -9,7 +13,7 @@ afterEach(endScripts);
 
 /** What the worker of a fixture has seen that is started so. */
 async function seen(script, options) {
-  const { stdout, stderr, code } = await runScript(fixture(script), {
+  const { stdout, stderr, code } = await runScript(resolve(fixture(''), script), {
     module: 'node',
     execArgv: ['--require', 'rcluster/register'],
     ...options,
@@ -83,6 +87,30 @@ describe.each(['--require', '--import', 'require()'])('by %s', (road) => {
   ])('%s', async (what, answers) => {
     expect(await seen('cluster_newborn_servers.cjs', { ...options, args: [what] })).toEqual(answers);
   });
+});
+
+test('who hears that a worker listens finds it in the rotation', async () => {
+  const rounds = await seen('cluster_newborn_turn.cjs');
+  expect(rounds).toEqual([1, 2, 3].map(() => [3, 3, 3]));
+});
+
+test('packages behind symbolic links find what they depend on', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'rcluster-newborn-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const store = join(directory, 'store', 'node_modules');
+  for (const name of ['linked', 'needed']) mkdirSync(join(store, name), { recursive: true });
+  writeFileSync(join(store, 'linked', 'index.js'), "module.exports = require('needed');");
+  writeFileSync(join(store, 'needed', 'index.js'), "module.exports = 'found';");
+  mkdirSync(join(directory, 'app', 'node_modules'), { recursive: true });
+  symlinkSync(join(store, 'linked'), join(directory, 'app', 'node_modules', 'linked'));
+  const main = join(directory, 'app', 'main.cjs');
+  writeFileSync(
+    main,
+    `const cluster = require('node:cluster');
+     if (cluster.isWorker) process.send(require('linked'));
+     else cluster.fork().on('message', (text) => (console.log(JSON.stringify(text)), cluster.disconnect()));`,
+  );
+  expect(await seen(main, { execArgv: ['--require', fixture('../../register.js')] })).toBe('found');
 });
 
 test('a worker that cannot load the engine does without, at the port of the others', async () => {

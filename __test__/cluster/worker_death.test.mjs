@@ -51,11 +51,9 @@ test('only what a killed worker had taken is lost, round after round, under load
     const victim = await startWorker();
     await listenAll([victim], 'hold');
     await call(victim, 'dieAfter', 20 + round);
-    let isGone = false;
-    victim.once('exit', () => (isGone = true));
     const ids = [];
     // A busy machine, or a look at one that follows others who died, may leave it few of the first.
-    while (!isGone) {
+    while (!victim.isDead()) {
       const takers = Array.from({ length: 200 }, async () => {
         const { id, socket } = await greeted(port);
         socket.on('error', () => {});

@@ -160,6 +160,12 @@ function join(listener, worker, token) {
   if (handoff !== undefined) engine.clusterJoin(listener, handoff.id, token ?? -1);
 }
 
+/** A worker's server listens, as is about to be told. @param {any} worker @param {number} token */
+function announce(worker, token) {
+  const handoff = handoffs.get(worker);
+  if (handoff !== undefined) engine.clusterAnnounce(handoff.id, token);
+}
+
 /** @param {number} listener @param {any} worker */
 function leave(listener, worker) {
   const handoff = handoffs.get(worker);
@@ -168,6 +174,7 @@ function leave(listener, worker) {
 
 module.exports = {
   abandon,
+  announce,
   attach,
   disconnected,
   ended,

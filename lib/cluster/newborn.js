@@ -11,7 +11,7 @@
 // Knows Node's private names of the channel and of `cluster`.
 
 const { AsyncResource } = require('node:async_hooks');
-const { fstatSync } = require('node:fs');
+const { readlinkSync } = require('node:fs');
 
 const {
   arrayForEach,
@@ -135,10 +135,14 @@ function isSameEngine({ directory, file }) {
   );
 }
 
-/** Whether the descriptor is still what the primary meant. @param {Inherited} told */
+/**
+ * Whether the descriptor is still what the primary meant. Not by fstat: before Node 24 `require` no longer follows
+ * symbolic links after that of a socket, until something else is looked at.
+ * @param {Inherited} told
+ */
 function isSocket({ fd, inode }) {
   try {
-    return fstatSync(fd).ino === inode;
+    return readlinkSync(`/proc/self/fd/${fd}`) === `socket:[${inode}]`;
   } catch {
     return false;
   }

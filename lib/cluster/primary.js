@@ -217,7 +217,9 @@ function exitedAfterDisconnect(worker, message) {
 }
 
 /** @param {any} worker @param {any} message */
-function listening(worker, { addressType, address, port, fd }) {
+function listening(worker, { addressType, address, port, fd, handoff: token }) {
+  // Who hears of it may connect at once, and the worker has its turn.
+  if (token !== undefined) handoff.announce(worker, token);
   const info = { addressType, address, port, fd };
   worker.state = 'listening';
   worker.emit('listening', info);

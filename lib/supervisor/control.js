@@ -105,7 +105,7 @@ function ownerOf(path) {
 
 /** Removes the socket of an instance that has died. @param {string} path */
 async function removeDead(path) {
-  const stat = fs.lstatSync(path, { throwIfNoEntry: false });
+  const stat = fs.lstatSync(path, { throwIfNoEntry: false, bigint: true });
   if (stat === undefined) return;
   if (!stat.isSocket()) throw controlError(`${path} is in the way of the control socket: it is no socket`);
   // The lock is ours, so no instance lives there, unless somebody has cleared its lock away; or it is no instance's.

@@ -90,7 +90,7 @@ function othersPaths() {
   const name = path.basename(defaultPath());
   const others = fs.readdirSync('/tmp').filter((entry) => /^rcluster-\d+$/.test(entry));
   const paths = others.map((entry) => path.join('/tmp', entry, name));
-  return paths.filter((socket) => fs.lstatSync(socket, { throwIfNoEntry: false })?.isSocket());
+  return paths.filter((socket) => fs.lstatSync(socket, { throwIfNoEntry: false, bigint: true })?.isSocket());
 }
 
 /** The sockets of this user's instances at default paths, dead ones too. */

@@ -55,7 +55,7 @@ async function serveHttp(instance, address) {
 
 /** A socket that nobody has is one that a killed instance has left. @param {string} file */
 function removeDeadSocket(file) {
-  const isSocket = fs.lstatSync(file, { throwIfNoEntry: false })?.isSocket();
+  const isSocket = fs.lstatSync(file, { throwIfNoEntry: false, bigint: true })?.isSocket();
   if (!isSocket) return;
   const inUse = fs
     .readFileSync('/proc/net/unix', 'latin1')

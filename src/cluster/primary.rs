@@ -62,6 +62,7 @@ pub(super) enum Command {
     Tune { worker: WorkerId, weight: u32, paused: bool },
     Join { listener: ListenerId, worker: WorkerId, token: Option<u32> },
     Leave { listener: ListenerId, worker: WorkerId },
+    Announce { worker: WorkerId, token: u32 },
     Free { listener: ListenerId, worker: WorkerId },
     Refused { listener: ListenerId, worker: WorkerId, connection: OwnedFd },
 }
@@ -245,6 +246,11 @@ impl Primary {
     /// Removes a worker from a listener.
     pub fn leave(&self, listener: ListenerId, worker: WorkerId) {
         self.thread.send(Command::Leave { listener, worker });
+    }
+
+    /// The worker has told its JavaScript's primary that its server listens, and may not have told the accept thread.
+    pub fn announce(&self, worker: WorkerId, token: u32) {
+        self.thread.send(Command::Announce { worker, token });
     }
 
     /// The worker has taken the connection of an `Event::Connection`.

@@ -246,6 +246,12 @@ impl Engine {
         self.with_primary(|side| side.primary.leave(listener, worker));
     }
 
+    /// A worker has told over the channel that its server `token` listens.
+    #[napi]
+    pub fn cluster_announce(&self, worker: u32, token: u32) {
+        self.with_primary(|side| side.primary.announce(worker, token));
+    }
+
     /// A worker has taken the connection it got over the channel.
     #[napi]
     pub fn cluster_free(&self, listener: u32, worker: u32) {

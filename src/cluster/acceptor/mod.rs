@@ -65,6 +65,8 @@ struct Member {
     queue: VecDeque<OwnedFd>,
     /// Under `RoundRobin`: what went on without it while it had no room.
     owed: u32,
+    /// Its worker has said by the hand-off socket whether it takes connections.
+    has_spoken: bool,
 }
 
 /// What a worker that was held up is owed at most: one that was for long is not to be flooded afterwards.
@@ -229,6 +231,7 @@ impl Acceptor {
             Command::Tune { worker, weight, paused } => self.tune(worker, weight, paused),
             Command::Join { listener, worker, token } => self.join(listener, worker, token),
             Command::Leave { listener, worker } => self.leave(listener, worker),
+            Command::Announce { worker, token } => self.note_announced(worker, token),
             Command::Free { listener, worker } => self.answer(listener, worker, None),
             Command::Refused { listener, worker, connection } => {
                 self.answer(listener, worker, Some(connection))
@@ -268,7 +271,7 @@ impl Acceptor {
             Some(token) => Way::Handoff { token, ready: false, slot: None },
             None => Way::Message { busy: false, paused_until: None },
         };
-        listener.members.push(Member { worker, way, queue: VecDeque::new(), owed: 0 });
+        listener.members.push(Member { worker, way, queue: VecDeque::new(), owed: 0, has_spoken: false });
         self.serve(id);
     }
 

@@ -157,6 +157,28 @@ impl Acceptor {
         }
     }
 
+    /// A worker's server listens, as everybody has been told: it has its share from now on. If it is busy starting, and
+    /// has not opened its end of the hand-off socket, connections wait there until it has.
+    pub(super) fn note_announced(&mut self, id: WorkerId, for_token: u32) {
+        let mut listeners = self.listeners.iter_mut();
+        let found = listeners.find_map(|(&number, listener)| {
+            let mut members = listener.members.iter_mut();
+            members.find_map(|member| match &mut member.way {
+                Way::Handoff { token, ready, .. }
+                    if member.worker == id && *token == for_token && !member.has_spoken =>
+                {
+                    *ready = true;
+                    Some(number)
+                }
+                _ => None,
+            })
+        });
+        if let Some(listener) = found {
+            self.try_worker(id);
+            self.serve(listener);
+        }
+    }
+
     /// A worker's first readiness: it is on trial if others have crashed at theirs.
     fn try_worker(&mut self, id: WorkerId) {
         let now = self.now;
@@ -181,6 +203,7 @@ impl Acceptor {
                 if let Way::Handoff { token, ready, slot } = &mut member.way
                     && *token == for_token
                 {
+                    member.has_spoken = true;
                     *ready = now.is_some();
                     if now.is_none() {
                         member.owed = 0;
