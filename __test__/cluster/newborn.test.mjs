@@ -36,7 +36,7 @@ test('before it listens it has loaded next to nothing, and what guards it agains
 
 test.each([
   ['policies', 3],
-  ['environment', []],
+  ['environment', 'none'],
 ])('%s need no more', async (what, touched) => {
   const { between, touched: is, served } = await touching(what);
   expect({ between, is, served }).toEqual({ between: FEW, is: touched, served: 'hello' });
