@@ -48,7 +48,8 @@ async function stayTimes(count, port, from) {
 
 const times = (ids, { id }) => ids.filter((other) => other === id).length;
 
-test('SCHED_LEAST_CONN makes up for what has closed', async () => {
+// A worker that gets no processor for 2 ms is passed over, which on a busy machine happens: three times in a row it does not.
+test('SCHED_LEAST_CONN makes up for what has closed', { retry: 2 }, async () => {
   const { workers, port } = await cast(SCHED_LEAST_CONN, 2);
   const [first, second] = workers;
   const ids = await stayTimes(10, port);
