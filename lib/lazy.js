@@ -4,21 +4,12 @@
 // Functions that are there from the start, while the module that holds what they do is loaded by the first call.
 
 const platform = require('./platform');
-const { bareDescriptor, closeSync, defineProperty, keys, openSync } = require('./untampered');
+const { bareDescriptor, closeSync, defineProperty, keys, openReserve } = require('./untampered');
 
 const { apply } = Reflect;
 
-/** Kept for files: a program that has no descriptor left is to be told so by what it calls, not by our `require`. */
 let reserve = openReserve();
 let isLoading = false;
-
-function openReserve() {
-  try {
-    return openSync('/dev/null', 'r');
-  } catch {
-    return undefined;
-  }
-}
 
 /**
  * A function of this name and length, which is `load()[name]`.

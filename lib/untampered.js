@@ -91,6 +91,20 @@ function builtin(name) {
   return getBuiltinModule === undefined ? require(`node:${name}`) : apply(getBuiltinModule, process, [name]);
 }
 
+const { openSync } = fs;
+
+/**
+ * A descriptor to be given up for the file of a module: a program that has none left is to be told so by what it calls,
+ * not by our `require`. Undefined if there is none now.
+ */
+function openReserve() {
+  try {
+    return openSync('/dev/null', 'r');
+  } catch {
+    return undefined;
+  }
+}
+
 module.exports = {
   SafeMap,
   SafeSet,
@@ -122,7 +136,7 @@ module.exports = {
   keys: Object.keys,
   methodDescriptor,
   nodeMajor: Number(process.versions.node.split('.', 1)[0]),
-  openSync: fs.openSync,
+  openReserve,
   readFileSync: fs.readFileSync,
   setPrototypeOf: Object.setPrototypeOf,
   stringCharCodeAt: uncurry(string.charCodeAt),

@@ -24,7 +24,7 @@ const {
   entries,
   getOwnPropertyDescriptor,
   nodeMajor,
-  openSync,
+  openReserve,
   stringStartsWith,
   symbolOf,
 } = require('../untampered');
@@ -105,7 +105,7 @@ function begin() {
   if (!cluster.isWorker) return false;
   isActive = true;
   resource = new AsyncResource('PIPEWRAP');
-  reserve = takeReserve();
+  reserve = openReserve();
   handle[kFinish] = finish;
   arrayPush(undo, () => delete handle[kFinish]);
   watchChannel();
@@ -145,14 +145,6 @@ function isSocket({ fd, inode }) {
     return readlinkSync(`/proc/self/fd/${fd}`) === `socket:[${inode}]`;
   } catch {
     return false;
-  }
-}
-
-function takeReserve() {
-  try {
-    return openSync('/dev/null', 'r');
-  } catch {
-    return undefined;
   }
 }
 
@@ -249,6 +241,11 @@ function trap(object, name) {
   });
 }
 
+/** Whether what is asked for is no server that takes hand-offs. @param {any} options of `_getServer` */
+function isUdp({ addressType }) {
+  return addressType === 'udp4' || addressType === 'udp6';
+}
+
 /**
  * Asks the primary for hand-offs, as ./worker.js does from when it is loaded, which is when the primary has heard that
  * the server listens.
@@ -261,8 +258,7 @@ function prepareServers(cluster) {
     /** @type {any} */ options,
     /** @type {any} */ callback,
   ) {
-    const isUdp = options.addressType === 'udp4' || options.addressType === 'udp6';
-    if (!isActive || isUdp) return apply(getServer, cluster, [server, options, callback]);
+    if (!isActive || isUdp(options)) return apply(getServer, cluster, [server, options, callback]);
     const token = nextToken++;
     pending++;
     const onHandle = (/** @type {any} */ err, /** @type {any} */ handle) => {
@@ -302,7 +298,7 @@ function guardLater() {
     hasFailed = true;
     return finish();
   }
-  reserve = takeReserve();
+  reserve = openReserve();
   setTimeout(onWhile, WHILE).unref();
 }
 
@@ -347,4 +343,4 @@ function handoff() {
   return inherited && { fd: inherited.fd, inode: inherited.inode, nextToken };
 }
 
-module.exports = { begin, finish, guard, handoff };
+module.exports = { begin, finish, guard, handoff, isUdp };

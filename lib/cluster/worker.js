@@ -77,9 +77,7 @@ function install() {
     /** @type {any} */ callback,
   ) {
     tellServer?.(server);
-    if (options.addressType === 'udp4' || options.addressType === 'udp6') {
-      return getServer.call(this, server, options, callback);
-    }
+    if (newborn.isUdp(options)) return getServer.call(this, server, options, callback);
     const token = nextToken++;
     return getServer.call(
       this,

@@ -53,7 +53,8 @@ function installed() {
 function built() {
   try {
     const addons = readdirSync(root).filter((file) => /^rcluster\..*\.node$/.test(file));
-    const current = artifacts().filter((file) => statSync(file).mtimeMs > changedAt());
+    const changed = changedAt();
+    const current = artifacts().filter((file) => statSync(file).mtimeMs > changed);
     return addons.some((addon) => current.some((file) => sameBytes(file, join(root, addon))));
   } catch (error) {
     if (error.code === 'ENOENT') return false;
