@@ -46,6 +46,12 @@ test('an address that is not of this machine and a directory that does not exist
   await expect(call(worker, 'listen', { fd: 987 })).rejects.toMatchObject({ code: 'EINVAL' });
 });
 
+test('the directory of the primary is no socket of its own', async () => {
+  const worker = await startWorker();
+  const path = process.cwd();
+  await expect(call(worker, 'listen', { path })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+});
+
 test.skipIf(process.getuid() === 0)('a port without permission is reported', async () => {
   const worker = await startWorker();
   const options = { port: 80, host: '127.0.0.1' };

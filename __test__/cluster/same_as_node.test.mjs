@@ -29,6 +29,7 @@ test.each([
   'thread_in_worker.cjs',
   'esm.mjs',
   'inspect_ports.cjs',
+  'odd_values.cjs',
   'orphans.cjs SIGTERM',
   'orphans.cjs SIGKILL',
 ])('%s', async (program) => {

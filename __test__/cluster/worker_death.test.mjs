@@ -12,6 +12,7 @@ import {
   startWorker,
   startWorkers,
 } from '../helpers/cluster.mjs';
+import { fixture, runScript } from '../helpers/run_script.mjs';
 import { sleep, waitFor } from '../helpers/wait.mjs';
 
 const ROUNDS = Number(process.env.RCLUSTER_TEST_ROUNDS ?? 3);
@@ -124,3 +125,14 @@ test('a worker that is stopped does not hold up the others', async () => {
   stuck.process.kill('SIGCONT');
   await waitFor(() => answered === 100);
 });
+
+test.each(['rcluster/register', fixture('primary_only.cjs')])(
+  'workers that have gone when they are answered do not end the primary (%s)',
+  async (preload) => {
+    const outcome = await runScript(fixture('cluster_gone_at_once.cjs'), {
+      module: 'node',
+      execArgv: ['--require', preload],
+    });
+    expect(outcome).toMatchObject({ code: 0, stdout: '20 3\n', stderr: '' });
+  },
+);

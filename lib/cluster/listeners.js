@@ -5,8 +5,10 @@
 // is true when the last worker has gone and the socket with it.
 
 const net = require('node:net');
+const { EINVAL } = require('node:os').constants.errno;
 
 const { fdOf, handleFromFd } = require('../child_process/handles');
+const { nodeMajor } = require('../errors');
 const { engine } = require('../native');
 const handoff = require('./handoff');
 
@@ -14,6 +16,9 @@ const handoff = require('./handoff');
 const TCP_IPV6ONLY = 1;
 /** libuv's flag for SO_REUSEPORT. */
 const TCP_REUSEPORT = 2;
+const MAX_PORT = 0xffff;
+/** How many bytes the path of a socket may have. */
+const MAX_PATH = 108;
 
 /**
  * @typedef {object} Query a worker's `queryServer`
@@ -41,6 +46,12 @@ function isUdp({ addressType }) {
   return addressType === 'udp4' || addressType === 'udp6';
 }
 
+/** Whether a datagram socket of one family is to bind to an address of the other. @param {string | null} address @param {Query} query */
+function isOtherFamily(address, { addressType }) {
+  const family = net.isIP(address ?? '');
+  return (addressType === 'udp4' && family === 6) || (addressType === 'udp6' && family === 4);
+}
+
 /**
  * What to bind to, in the engine's terms.
  * @param {string | null} address the query's, or a shorter path to the same
@@ -48,24 +59,37 @@ function isUdp({ addressType }) {
  * @returns {import('../../binding.js').Listen}
  */
 function toListen(address, query) {
-  const { port, fd, flags, backlog, readableAll, writableAll } = query;
+  const { port, fd, flags, readableAll, writableAll } = query;
   const udp = isUdp(query);
-  if (typeof fd === 'number' && (udp ? fd > 0 : fd >= 0)) return { fd, backlog: backlog || undefined };
+  const backlog = toBacklog(query);
+  if (typeof fd === 'number' && (udp ? fd > 0 : fd >= 0)) return { fd, backlog };
   if (!udp && port < 0) {
     return {
-      path: address ?? '',
-      backlog: backlog || undefined,
+      path: toPath(address ?? ''),
+      backlog,
       readableAll: readableAll === true,
       writableAll: writableAll === true,
     };
   }
   return {
     host: address || undefined,
-    port: port || 0,
+    // Of a datagram socket it is whatever the program has given, a string for one.
+    port: Number(port) & MAX_PORT,
     udp,
     flags: typeof flags === 'number' ? flags : undefined,
-    backlog: backlog || undefined,
+    backlog,
   };
+}
+
+/** What Node binds to for a path: before Node 24 libuv cuts off what is too long, and so do its clients. @param {string} path */
+function toPath(path) {
+  const bytes = Buffer.from(path);
+  return nodeMajor < 24 && bytes.length > MAX_PATH ? bytes.toString('utf8', 0, MAX_PATH) : path;
+}
+
+/** The backlog of a query, which Node takes as it comes and makes an integer of. @param {Query} query */
+function toBacklog({ backlog }) {
+  return Number(backlog) | 0 || undefined;
 }
 
 /**
@@ -108,7 +132,7 @@ class Distributed {
     this.isAbandoned = false;
     /** Workers that wait for the bind. @type {Array<() => void>} */
     this.waiting = [];
-    const { fd, port, backlog } = query;
+    const { fd, port } = query;
     if (port < 0 || (typeof fd === 'number' && fd >= 0)) {
       this.bound(handoff.listen(key, toListen(address, query), sharing));
     } else {
@@ -116,7 +140,7 @@ class Distributed {
         this.bound(
           errno < 0
             ? { code: errno }
-            : handoff.listen(key, { fd, backlog: backlog || undefined, isOurs: true }, sharing),
+            : handoff.listen(key, { fd, backlog: toBacklog(query), isOurs: true }, sharing),
         );
       });
     }
@@ -184,7 +208,9 @@ class Shared {
     this.workers = new Set();
     this.errno = 0;
     this.handle = null;
-    const { code, kind } = engine.clusterBind(toListen(address, query));
+    const { code, kind } = isOtherFamily(address, query)
+      ? { code: -EINVAL }
+      : engine.clusterBind(toListen(address, query));
     if (code < 0) this.errno = code;
     else this.handle = handleFromFd(/** @type {'tcp' | 'pipe' | 'udp'} */ (kind), code);
   }

@@ -4,6 +4,9 @@
 // The primary's half of Node's own protocol with its workers: internal messages with a number each, and replies
 // that name the number.
 
+/** Errors that say a worker has just ended: its 'disconnect' tells of that, and the primary is not to end with it. */
+const goneCodes = new Set(['EPIPE', 'ECONNRESET', 'ERR_IPC_CHANNEL_CLOSED']);
+
 let nextSequence = 0;
 
 /** Who waits for replies, by process and number. @type {WeakMap<object, Map<number, (reply: any) => void>>} */
@@ -25,7 +28,9 @@ function send(child, message, handle, onReply) {
     if (replies === undefined) awaited.set(child, (replies = new Map()));
     replies.set(seq, onReply);
   }
-  child.send({ cmd: 'NODE_CLUSTER', ...message, seq }, handle);
+  child.send({ cmd: 'NODE_CLUSTER', ...message, seq }, handle, undefined, (/** @type {any} */ error) => {
+    if (error && !goneCodes.has(error.code)) child.emit('error', error);
+  });
   return true;
 }
 

@@ -48,7 +48,7 @@ function setupPrimary(options) {
     scheduling.validatePolicy(givenPolicy);
     cluster.schedulingPolicy = schedulingPolicy = givenPolicy;
   }
-  scheduling.validateSticky(options);
+  scheduling.validateSticky(options ?? undefined);
   const settings = {
     args: process.argv.slice(2),
     exec: process.argv[1],
@@ -263,7 +263,7 @@ function makeListener(key, query) {
   if (query.port < 0 && typeof address === 'string') {
     // Some 100 bytes is all a socket's path may have.
     const relative = path.relative(process.cwd(), address);
-    if (relative.length <= address.length) address = relative;
+    if (relative.length <= address.length && relative !== '') address = relative;
   }
   if (isUdp(query)) return new Shared(address, query);
   if (!scheduling.isByKernel(schedulingPolicy)) {

@@ -18,7 +18,7 @@ use nix::sys::socket::{
 };
 
 use crate::sys::fd::{take, with_borrowed};
-use crate::sys::socket::{listen, set_option};
+use crate::sys::socket::{self, listen, set_option};
 
 /// What Node listens with where the program names no backlog.
 const DEFAULT_BACKLOG: i32 = 511;
@@ -203,15 +203,19 @@ fn bind_udp(address: SocketAddr, flags: u32) -> Result<Bound, Errno> {
 
 fn bind_path(path: &[u8]) -> Result<Bound, Errno> {
     let socket = open(AddressFamily::Unix, SockType::Stream)?;
-    let (address, made) = match path {
-        [0, name @ ..] => (UnixAddr::new_abstract(name), None),
-        path => (UnixAddr::new(path), Some(PathBuf::from(OsStr::from_bytes(path)))),
+    let made = match path {
+        [0, name @ ..] => {
+            let address = UnixAddr::new_abstract(name).map_err(|_| Errno::EINVAL)?;
+            bind(socket.as_raw_fd(), &address)?;
+            None
+        }
+        path => {
+            // A directory that does not exist is EACCES to libuv, for its users on Windows.
+            socket::bind_path(socket.as_fd(), path)
+                .map_err(|errno| if errno == Errno::ENOENT { Errno::EACCES } else { errno })?;
+            Some(PathBuf::from(OsStr::from_bytes(path)))
+        }
     };
-    // A path that does not fit is ENAMETOOLONG to nix and EINVAL to libuv; a directory that does not exist is
-    // EACCES to libuv, for its users on Windows.
-    let address = address.map_err(|_| Errno::EINVAL)?;
-    bind(socket.as_raw_fd(), &address)
-        .map_err(|errno| if errno == Errno::ENOENT { Errno::EACCES } else { errno })?;
     Ok(Bound { socket, kind: HandleKind::Pipe, path: made, is_ours: true })
 }
 

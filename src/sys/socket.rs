@@ -104,6 +104,28 @@ pub fn listen(socket: BorrowedFd<'_>, backlog: i32) -> Result<(), Errno> {
     Errno::result(unsafe { libc::listen(socket.as_raw_fd(), backlog) }).map(drop)
 }
 
+/// Binds to a path in the file system, of up to 108 bytes: as many as fit without a NUL behind them, as libuv does.
+pub fn bind_path(socket: BorrowedFd<'_>, path: &[u8]) -> Result<(), Errno> {
+    // SAFETY: an address of all zeros is a valid one.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    if path.is_empty() || path.len() > address.sun_path.len() || path.contains(&0) {
+        return Err(Errno::EINVAL);
+    }
+    address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    for (to, from) in address.sun_path.iter_mut().zip(path) {
+        *to = *from as libc::c_char;
+    }
+    // SAFETY: `address` lives until the call returns, and its size is given.
+    let result = unsafe {
+        libc::bind(
+            socket.as_raw_fd(),
+            (&raw const address).cast(),
+            size_of::<libc::sockaddr_un>() as libc::socklen_t,
+        )
+    };
+    Errno::result(result).map(drop)
+}
+
 /// Errors of `accept` that a test cannot bring about.
 #[cfg(test)]
 pub mod faults {
