@@ -98,7 +98,8 @@ export interface Asking {
   onRequest(handler: ((message: any) => unknown) | null): void;
   /**
    * The messages of the other end until the channel is closed, read no faster than they are used: with 64 of them waiting,
-   * reading pauses. With `handles` each is `{ message, handle }`. Throws the reason of `signal` when that is aborted.
+   * reading pauses. With `handles` each is `{ message, handle }`. Throws the reason of `signal` when that is aborted. What has
+   * come and was not asked for when it stops waits for the next listener, unless another has heard it.
    */
   messages(options?: {
     signal?: AbortSignal | undefined;

@@ -133,6 +133,57 @@ describe.each(cases)('by the %s, %s', (transport, serialization) => {
     expect(rest).toEqual([]);
   });
 
+  test('an iteration that stops leaves what it has not given to the next, unless others have heard it', async () => {
+    const answered = child.request({ what: 'numbers', count: 50 });
+    for await (const number of child.messages()) if (number === 9) break;
+    await answered;
+    const next = child.messages();
+    for (let number = 10; number < 20; number++) expect(await next.next()).toMatchObject({ value: number });
+    await next.return();
+    const heard = [];
+    child.on('message', (number) => heard.push(number));
+    await waitFor(() => heard.length > 0);
+    expect(heard).toEqual(Array.from({ length: 30 }, (_, at) => at + 20));
+
+    const [first, second] = [child.messages(), child.messages()];
+    const given = [first.next(), second.next()];
+    await child.request({ what: 'numbers', count: 5 });
+    expect(await Promise.all(given)).toMatchObject([{ value: 0 }, { value: 0 }]);
+    await first.return();
+    expect(await second.next()).toMatchObject({ value: 1 });
+    await second.return();
+    child.removeAllListeners('message');
+    expect(heard.slice(30)).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  test('reading pauses for the slower of two iterations', async () => {
+    const [slow, fast] = [child.messages(), child.messages()];
+    const first = slow.next();
+    const answered = child.request({ what: 'numbers', count: 20_000 });
+    let given = 0;
+    const reading = (async () => {
+      for await (const number of fast) if (++given && number === 19_999) break;
+    })();
+    await first;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    // As many as the slow one may have before it, and what had come by then.
+    expect(given).toBeLessThan(10_000);
+    await slow.return();
+    await reading;
+    expect(given).toBe(20_000);
+    await answered;
+  });
+
+  test.each([null, 5, 'x', { signal: 5 }])('options %j of an iteration are refused', (options) => {
+    expect(() => child.messages(options)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }));
+  });
+
+  test.each([undefined, null, 5, 'x'])('limits %j are refused', (limits) => {
+    expect(() => child.channel.setLimits(limits)).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }),
+    );
+  });
+
   test('what is above a limit is refused, and nothing else', async () => {
     await child.request({ what: 'echo', value: 1 });
     child.channel.setLimits({ messageSize: 1000, queueSize: 100_000 });

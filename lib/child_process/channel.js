@@ -210,7 +210,8 @@ function joinChannel(target, fd, isFirst, onRequest) {
 }
 
 /** What Node has not. @param {InstanceType<typeof Ipc>} ipc */
-function defineExtras({ born, child, control, peer, wire }) {
+function defineExtras(ipc) {
+  const { born, child, control, peer, wire } = ipc;
   const { requests } = peer;
   /** @param {any} object @param {string} name @param {any} value */
   const define = (object, name, value) => {
@@ -224,7 +225,7 @@ function defineExtras({ born, child, control, peer, wire }) {
     requests.request(message, options),
   );
   define(child, 'onRequest', (/** @type {any} */ handler) => requests.onRequest(handler));
-  define(child, 'messages', (/** @type {any} */ options) => messages(child, wire, options));
+  define(child, 'messages', (/** @type {any} */ options) => messages(ipc, options));
   define(control, 'setLimits', (/** @type {any} */ limits) => wire.setLimits(limits));
   const transport = {
     __proto__: null,

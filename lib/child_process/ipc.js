@@ -163,6 +163,12 @@ class Ipc {
     process.nextTick(emitMessage, this, internal ? 'internalMessage' : 'message', message, handle);
   }
 
+  /** What has been emitted waits for a listener after all, before what came later. @param {any[][]} emitted */
+  putBack(emitted) {
+    const { control, pending } = this;
+    if (emitted.length > 0) control[pending] = [...emitted, ...control[pending]];
+  }
+
   /** Closes the channel, once what was sent before has left. */
   disconnect() {
     const { child } = this;

@@ -8,7 +8,7 @@ const { AsyncResource } = require('node:async_hooks');
 const os = require('node:os');
 
 const calls = require('./calls');
-const { errnoException, validateInteger } = require('../errors');
+const { errnoException, validateInteger, validateObject } = require('../errors');
 const { engine, kinds, on } = require('../native');
 const { Lane } = require('./lane');
 const { Outbox } = require('./outbox');
@@ -171,7 +171,9 @@ class Wire {
    * Refuses what is too large, in either direction, and more than so much that waits to be sent.
    * @param {{ messageSize?: number, queueSize?: number }} limits in bytes; none unless given
    */
-  setLimits({ messageSize, queueSize }) {
+  setLimits(limits) {
+    validateObject(limits, 'limits');
+    const { messageSize, queueSize } = limits;
     if (messageSize !== undefined) validateInteger(messageSize, 'limits.messageSize', 1, 2 ** 32 - 1);
     if (queueSize !== undefined) validateInteger(queueSize, 'limits.queueSize', 1, 2 ** 32 - 1);
     engine.channelSetLimit(this.id, messageSize ?? 0);
