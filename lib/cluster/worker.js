@@ -101,11 +101,15 @@ function spareFresh(server) {
   const { closeIdleConnections } = server;
   if (typeof closeIdleConnections !== 'function' || sparing.has(server)) return;
   sparing.add(server);
-  const value = function () {
+  replace(server, 'closeIdleConnections', () => {
     if (cluster.worker.exitedAfterDisconnect) fresh().closeOthers(server, closeIdleConnections);
     else closeIdleConnections.call(server);
-  };
-  Object.defineProperty(server, 'closeIdleConnections', { value, writable: true, configurable: true });
+  });
+}
+
+/** Puts a method in the place of one of a server's class; it does not show where a server is printed. @param {any} server @param {string} name @param {Function} value */
+function replace(server, name, value) {
+  Object.defineProperty(server, name, { value, writable: true, configurable: true });
 }
 
 /**
@@ -187,10 +191,14 @@ function countClosing(server) {
   counted.set(server, entry);
   // Node calls this for each connection that has closed, once it is counted.
   const { _emitCloseIfDrained: emitCloseIfDrained } = server;
-  server._emitCloseIfDrained = function (/** @type {any[]} */ ...args) {
-    count(entry);
-    return emitCloseIfDrained.apply(this, args);
-  };
+  replace(
+    server,
+    '_emitCloseIfDrained',
+    /** @this {any} @param {any[]} args */ function (...args) {
+      count(entry);
+      return emitCloseIfDrained.apply(this, args);
+    },
+  );
   return entry;
 }
 
