@@ -31,7 +31,9 @@ async function published(body) {
       String(name),
       Object.keys(message),
       message.process.spawnfile,
-      message.error ? shapeOf(message.error) : message.options?.file,
+      message.error
+        ? shapeOf(message.error)
+        : message.options && [message.options.file, Object.keys(message.options)],
     ]);
   const traces = ['start', 'end', 'error', 'asyncStart', 'asyncEnd'].map(
     (kind) => `tracing:child_process.spawn:${kind}`,

@@ -86,7 +86,10 @@ ChildProcess.prototype = create(NodeChildProcess.prototype, {
   ...childExtras,
 });
 // Once registered, what people patch on the prototype of Node's class is what runs.
-if (!state.isRegistered) defineProperty(ChildProcess.prototype, 'spawn', methodDescriptor(spawn));
+if (!state.isRegistered) {
+  defineProperty(ChildProcess.prototype, 'spawn', methodDescriptor(spawn));
+  state.ownSpawn = spawn;
+}
 state.ownPrototype = ChildProcess.prototype;
 
 /**
@@ -378,7 +381,12 @@ function streamOf(child, entry, slot, pipes) {
   return socket;
 }
 
+/** Whether somebody will look at the options that a child is started with: who replaced its `spawn`, or a tracer. @param {any} child */
+function isWatched(child) {
+  return child.spawn !== state.ownSpawn || spawnTrace?.hasSubscribers === true;
+}
+
 /** What the prototypes' methods do. */
 const methods = { killTree, resourceUsage, spawn };
 
-module.exports = { ChildProcess, kExtraFds, methods };
+module.exports = { ChildProcess, isWatched, kExtraFds, methods };

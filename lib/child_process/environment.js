@@ -141,14 +141,15 @@ function permissionNodeOptions(nodeOptions, args) {
  * twentieth of the time JavaScript takes.
  * @param {any} given options.env
  * @param {string[]} args
+ * @param {boolean} isWanted as pairs in any case
  * @returns {string[] | undefined}
  */
-function environmentPairs(given, args) {
+function environmentPairs(given, args, isWanted) {
   const inheritsOwn = !given && permission === undefined && isInherited();
-  if (inheritsOwn && isMainThread) return undefined;
-  const env = given || (inheritsOwn ? loadedEnv : process.env);
+  if (inheritsOwn && isMainThread && !isWanted) return undefined;
+  const env = given || (inheritsOwn ? (genuineEnv ?? loadedEnv) : process.env);
   const nodeOptions = permissionNodeOptions(env.NODE_OPTIONS, args);
-  if (env === genuineEnv && nodeOptions === undefined) return undefined;
+  if (env === genuineEnv && nodeOptions === undefined && !isWanted) return undefined;
 
   /** @type {string[]} */
   const pairs = [];

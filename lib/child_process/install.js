@@ -92,6 +92,7 @@ const childExtras = {
  * @typedef {object} State
  * @property {boolean} isRegistered the class users see is Node's own
  * @property {any} [ownPrototype] of our class, once that is loaded
+ * @property {Function} [ownSpawn] what its children have as `spawn`, unless a program has replaced it
  * @property {{ execFile: Function }} visible the module whose execFile `exec` calls: people patch it on the one they see
  */
 /** @type {State} */
@@ -141,7 +142,7 @@ function installChildProcess() {
   if (state.isRegistered) return;
   state.isRegistered = true;
   const { prototype } = childProcess.ChildProcess;
-  prototype.spawn = lazyFunction(childMethods, 'spawn', 1);
+  prototype.spawn = state.ownSpawn = lazyFunction(childMethods, 'spawn', 1);
   defineProperties(prototype, childExtras);
   delete state.ownPrototype?.spawn;
   state.visible = assign(builtin('child_process'), functions);

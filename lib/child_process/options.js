@@ -127,10 +127,11 @@ function warnOfShellArguments() {
  * @param {any} file
  * @param {any} args
  * @param {any} options
+ * @param {boolean} [isWatched] somebody will look at the options, and expects them as Node makes them
  * @returns {any} the options with `file`, `args` (the first being argv[0]), `cwd`, `detached`, and either
  *   `envPairs` or `inheritEnv`
  */
-function normalizeSpawnArguments(file, args, options) {
+function normalizeSpawnArguments(file, args, options, isWatched = false) {
   validateString(file, 'file');
   rejectNul(file, 'file');
   if (file.length === 0) throw codedError('ERR_INVALID_ARG_VALUE', 'file', file, 'cannot be empty');
@@ -172,12 +173,12 @@ function normalizeSpawnArguments(file, args, options) {
   }
   arrayUnshift(args, typeof options.argv0 === 'string' ? options.argv0 : file);
 
-  const envPairs = environmentPairs(options.env, args);
+  const envPairs = environmentPairs(options.env, args, isWatched);
   options.args = args;
   options.cwd = cwd;
   options.detached = !!options.detached;
   options.envPairs = envPairs;
-  options.inheritEnv = envPairs === undefined;
+  if (envPairs === undefined) options.inheritEnv = true;
   options.file = file;
   options.windowsHide = !!options.windowsHide;
   options.windowsVerbatimArguments = !!options.windowsVerbatimArguments;

@@ -7,7 +7,7 @@ const { addAbortListener } = require('node:events');
 const { debuglog } = require('node:util');
 
 const { AbortError, codedError, validateAbortSignal } = require('../errors');
-const { ChildProcess } = require('./child');
+const { ChildProcess, isWatched } = require('./child');
 const {
   normalizeForkArguments,
   normalizeSpawnArguments,
@@ -26,7 +26,7 @@ const debug = debuglog('child_process');
  * @param {any} options
  */
 function spawn(file, args, options) {
-  options = normalizeSpawnArguments(file, args, options);
+  options = normalizeSpawnArguments(file, args, options, isWatched(ChildProcess.prototype));
   const { signal, timeout } = options;
   validateTimeout(timeout);
   validateAbortSignal(signal, 'options.signal');
