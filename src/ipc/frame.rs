@@ -243,6 +243,12 @@ impl Decoder {
         }
     }
 
+    /// Has the processor fetch some of the memory for a message like the last, if that was large; false if all of it is
+    /// on its way.
+    pub fn fetch_ahead(&self) -> bool {
+        self.usual >= recycled::SMALLEST && self.usual <= MOST_AHEAD && recycled::fetch(self.usual)
+    }
+
     /// Whether a parcel is next, and whole.
     pub fn has_parcel(&self) -> bool {
         !self.is_over

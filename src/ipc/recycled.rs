@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::sys::cache;
+
 /// From which size on memory is kept.
 pub const SMALLEST: usize = 64 * 1024;
 
@@ -16,12 +18,17 @@ const MOST: usize = 64 << 20;
 /// Sizes are multiples of this, so that what served one message serves a slightly larger one.
 const STEP: usize = 64 * 1024;
 
+/// How much is fetched at once: less than a microsecond's worth.
+const FETCHED: usize = 4096;
+
 #[derive(Debug)]
 struct Kept {
     memory: VecDeque<Vec<u8>>,
     bytes: usize,
     /// Whether any was asked for since `release` was called last.
     is_used: bool,
+    /// How much of what comes next has been fetched.
+    fetched: usize,
 }
 
 static KEPT: Mutex<Kept> = Mutex::new(Kept::new());
@@ -30,6 +37,11 @@ static KEPT: Mutex<Kept> = Mutex::new(Kept::new());
 pub fn take(capacity: usize) -> Vec<u8> {
     let kept = lock().take(capacity);
     kept.unwrap_or_else(|| Vec::with_capacity(capacity.next_multiple_of(STEP)))
+}
+
+/// Has the processor fetch some more of the memory that `take` would give; false once all of it is on its way.
+pub fn fetch(capacity: usize) -> bool {
+    lock().fetch(capacity)
 }
 
 /// Keeps memory for the next `take`, or frees it.
@@ -52,22 +64,36 @@ fn lock() -> MutexGuard<'static, Kept> {
 
 impl Kept {
     const fn new() -> Self {
-        Self { memory: VecDeque::new(), bytes: 0, is_used: false }
+        Self { memory: VecDeque::new(), bytes: 0, is_used: false, fetched: 0 }
     }
 
     fn take(&mut self, capacity: usize) -> Option<Vec<u8>> {
         self.is_used = true;
-        // The last to come back is the likeliest to be in the processor's cache.
-        let fits = |memory: &Vec<u8>| (capacity..=2 * capacity + STEP).contains(&memory.capacity());
-        let at = self.memory.iter().rposition(fits)?;
+        self.fetched = 0;
+        let at = self.next(capacity)?;
         let memory = self.memory.remove(at)?;
         self.bytes -= memory.capacity();
         Some(memory)
     }
 
+    /// The last to come back is the likeliest to be in the processor's cache.
+    fn next(&self, capacity: usize) -> Option<usize> {
+        let fits = |memory: &Vec<u8>| (capacity..=2 * capacity + STEP).contains(&memory.capacity());
+        self.memory.iter().rposition(fits)
+    }
+
+    fn fetch(&mut self, capacity: usize) -> bool {
+        let Some(at) = self.next(capacity).filter(|_| self.fetched < capacity) else { return false };
+        let end = (self.fetched + FETCHED).min(capacity);
+        cache::fetch(self.memory[at].as_ptr().wrapping_add(self.fetched), end - self.fetched);
+        self.fetched = end;
+        true
+    }
+
     fn give(&mut self, mut memory: Vec<u8>) {
         memory.clear();
         self.bytes += memory.capacity();
+        self.fetched = 0;
         self.memory.push_back(memory);
         // What nobody asked for longest is of a size that is not asked for any more.
         while self.bytes > MOST
@@ -89,6 +115,23 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_comes_next_is_fetched_once() {
+        let mut kept = Kept::new();
+        kept.give(Vec::with_capacity(100_000));
+        kept.give(Vec::with_capacity(3_000_000));
+        let fetches = |kept: &mut Kept, capacity| (0..10_000).take_while(|_| kept.fetch(capacity)).count();
+        assert_eq!(fetches(&mut kept, 4_000_000), 0);
+        assert_eq!(fetches(&mut kept, 100_000), 25);
+        assert_eq!(fetches(&mut kept, 100_000), 0);
+        // Of the other one.
+        kept.take(100_000).unwrap();
+        assert_eq!(fetches(&mut kept, 100_000), 0);
+        assert_eq!(fetches(&mut kept, 2_000_000), 489);
+        kept.give(Vec::with_capacity(100_000));
+        assert_eq!(fetches(&mut kept, 70_000), 18);
+    }
 
     #[test]
     fn memory_comes_back_and_goes_when_nobody_asks() {

@@ -17,6 +17,11 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::stat::fstat;
 use nix::unistd::ftruncate;
 
+use super::cache;
+
+/// What is copied at once.
+const PIECE: usize = 1024;
+
 /// A mapping of a sealed memory file.
 #[derive(Debug)]
 pub struct Memory {
@@ -63,11 +68,22 @@ impl Memory {
         unsafe { AtomicU32::from_ptr(self.at(offset, 4).cast().as_ptr()) }
     }
 
-    /// Copies `bytes` to `offset`.
+    /// Copies `bytes` to `offset`. What is there was read by another processor, as a rule, which has to let go of it:
+    /// of each piece while the one before is copied.
     pub fn write(&self, offset: usize, bytes: &[u8]) {
-        let to = self.at(offset, bytes.len());
-        // SAFETY: `to` has room, and no reference to shared memory exists that `bytes` could overlap.
-        unsafe { to.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) }
+        let mut to = self.at(offset, bytes.len());
+        let mut left = bytes.len();
+        for piece in bytes.chunks(PIECE) {
+            left -= piece.len();
+            // SAFETY: `to` has room, and no reference to shared memory exists that `bytes` could overlap; behind the
+            // last piece it is the end of that room.
+            unsafe {
+                let next = to.add(piece.len());
+                cache::fetch(next.as_ptr(), left.min(PIECE));
+                to.copy_from_nonoverlapping(NonNull::from(piece).cast(), piece.len());
+                to = next;
+            }
+        }
     }
 
     /// Appends `length` bytes from `offset` to `to`. What they are is the other process's choice, and may change
