@@ -1,30 +1,33 @@
-// The limit of latencies under blocking requests: one queue that all workers share, in a simulation without disturbance.
-// A request that blocks takes that long itself, and with so many clients the rest of all latencies is what the
-// workers cannot do faster: no policy gets far below.
+// What latencies under blocking requests go by: one queue that all workers share, first come first served, in a simulation
+// without disturbance. A request that blocks takes that long itself; where clients wait for their answers, the mean is
+// the number of clients by the rate, whatever the policy.
 
 import { quantile } from './stats.mjs';
 
-/** What a request takes that does not block, and a client until its next, in milliseconds. */
+/** What a request takes on average that does not block, and a client until its next, in milliseconds. */
 const SERVICE_MS = 0.25;
 const THINK_MS = 0.05;
 
 /**
- * As `clusterSides` measure it.
- * @param {{ workers: number, connections: number, blockMs: number, seconds: number }} options
+ * As `clusterSides` measure it. What is not measured is random: how long a request takes, which of a worker's blocks first.
+ * @param {{ workers: number, connections: number, rate?: number, blockMs: number, seconds: number }} options
  */
-export async function idealQueue({ workers, connections, blockMs, seconds }) {
-  const servers = Array.from({ length: workers }, (_, at) => ({ freeAt: 0, served: at * 3 }));
+export async function idealQueue({ workers, connections, rate, blockMs, seconds }) {
+  const servers = Array.from({ length: workers }, () => ({
+    freeAt: 0,
+    served: Math.floor(Math.random() * 10),
+  }));
   // When each client comes, the first first.
-  const arrivals = Array.from({ length: connections }, (_, at) => at * 0.01);
+  const arrivals = rate ? [0] : Array.from({ length: connections }, (_, at) => at * 0.01);
   const latencies = [];
   const end = seconds * 1000;
   while (arrivals[0] < end) {
     const arrival = arrivals.shift();
     const server = servers.reduce((best, other) => (other.freeAt < best.freeAt ? other : best));
-    const time = SERVICE_MS + (++server.served % 10 === 0 ? blockMs : 0);
+    const time = SERVICE_MS * (0.5 + Math.random()) + (++server.served % 10 === 0 ? blockMs : 0);
     server.freeAt = Math.max(arrival, server.freeAt) + time;
     latencies.push(server.freeAt - arrival);
-    const next = server.freeAt + THINK_MS;
+    const next = rate ? arrival - (Math.log(1 - Math.random()) / rate) * 1000 : server.freeAt + THINK_MS;
     const behind = arrivals.findIndex((other) => other > next);
     arrivals.splice(behind < 0 ? arrivals.length : behind, 0, next);
   }

@@ -18,17 +18,19 @@ let program = null;
 
 /**
  * `count`: ends after so many requests, and not by time. `isStorm`: connects to all at once, where ../load waits for
- * each.
+ * each. `rate`: so many requests a second at random, each by a connection of its own.
  * @param {{ port: number, path?: string, connections: number, keepAlive: boolean, seconds: number,
- *   warmup?: number, count?: number, isStorm?: boolean }} options
+ *   warmup?: number, count?: number, rate?: number, isStorm?: boolean }} options
  * @returns {Promise<LoadResult>}
  */
 export async function load(options) {
   if (program === null) program = build();
+  if (program === undefined && options.rate)
+    throw new Error('a load at a rate needs ../load, which needs Rust');
   if (program === undefined || options.isStorm)
     return JSON.parse(await runNode(client, [JSON.stringify(options)]));
-  const { port, path = '/', connections, keepAlive, seconds, warmup = 0, count } = options;
-  const args = [port, path, connections, keepAlive ? 1 : 0, seconds, warmup, ...(count ? [count] : [])];
+  const { port, path = '/', connections, keepAlive, seconds, warmup = 0, count = 0, rate } = options;
+  const args = [port, path, connections, keepAlive ? 1 : 0, seconds, warmup, count, ...(rate ? [rate] : [])];
   return JSON.parse(await runProgram(program, args.map(String)));
 }
 

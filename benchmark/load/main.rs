@@ -1,8 +1,10 @@
 //! The load generator's process: plain HTTP/1.1 over epoll, so that on a small machine the server gets the processors
 //! and not the client. Arguments: port, path, connections, keep-alive (0 or 1), seconds, seconds of warm-up, and how
-//! many requests to end after, if not by time. The result goes as JSON to stdout.
+//! many requests to end after, if not by time (0: by time); then, if requests are to come at random at a rate and not one
+//! after the other, how many a second. The result goes as JSON to stdout.
 //!
-//! Without keep-alive the request says `Connection: close`, and the next connection is opened after the server's FIN.
+//! Without keep-alive the request says `Connection: close`, and the next connection is opened after the server's FIN. At a
+//! rate, a latency counts from when the request was due, and there is a connection for each.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
@@ -10,6 +12,10 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+
+/// Among what epoll tells, beside the numbers of clients.
+const TIMER: u64 = u64::MAX;
 
 struct Client {
     stream: TcpStream,
@@ -101,6 +107,76 @@ impl Load {
             }
         }
     }
+
+    /// So many clients, each with one request after the other.
+    fn run(&mut self, connections: usize, total: u64, measured_from: Instant, end: Instant) {
+        let mut clients: Vec<_> = (0..connections).map(|index| self.connect(index)).collect();
+        let (mut begun, mut ended) = (clients.len() as u64, 0);
+        let (mut events, mut buffer) = ([EpollEvent::empty(); 64], [0; 65536]);
+        while Instant::now() < end && ended < total {
+            self.measuring = Instant::now() >= measured_from;
+            let count = self.epoll.wait(&mut events, 100u8).unwrap_or(0);
+            for event in &events[..count] {
+                let index = event.data() as usize;
+                if self.read(&mut clients[index], &mut buffer) {
+                    ended += 1;
+                    if begun < total {
+                        begun += 1;
+                        clients[index] = self.connect(index);
+                    } else {
+                        let _ = self.epoll.delete(&clients[index].stream);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A request of a connection of its own at random moments, whatever becomes of the others.
+    fn run_at_rate(&mut self, rate: f64, measured_from: Instant, end: Instant) {
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK).expect("timerfd");
+        self.epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER)).expect("epoll takes a timer");
+        let (mut clients, mut free): (Vec<Client>, Vec<usize>) = (Vec::new(), Vec::new());
+        let (mut events, mut buffer) = ([EpollEvent::empty(); 64], [0; 65536]);
+        let mut random = 0x9e37_79b9_7f4a_7c15;
+        let mut due = Instant::now();
+        while Instant::now() < end {
+            while due <= Instant::now() {
+                self.measuring = due >= measured_from;
+                let index = free.pop().unwrap_or(clients.len());
+                let client = Client { sent_at: due, ..self.connect(index) };
+                if index == clients.len() {
+                    clients.push(client)
+                } else {
+                    clients[index] = client
+                }
+                due += Duration::from_secs_f64(-uniform(&mut random).ln() / rate);
+            }
+            let wait = due.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
+            let _ = timer.set(Expiration::OneShot(wait.into()), TimerSetTimeFlags::empty());
+            let count = self.epoll.wait(&mut events, 100u8).unwrap_or(0);
+            for event in events[..count].iter().filter(|event| event.data() != TIMER) {
+                let index = event.data() as usize;
+                self.measuring = clients[index].sent_at >= measured_from;
+                if self.read(&mut clients[index], &mut buffer) {
+                    let _ = self.epoll.delete(&clients[index].stream);
+                    let _ = clients[index].stream.shutdown(std::net::Shutdown::Both);
+                    free.push(index);
+                }
+            }
+        }
+        // What has no answer in the end has waited at least until now.
+        for client in clients.iter().filter(|client| !client.answered && client.sent_at >= measured_from) {
+            self.latencies.push(client.sent_at.elapsed());
+        }
+    }
+}
+
+/// In (0, 1]: xorshift, always the same numbers.
+fn uniform(state: &mut u64) -> f64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    ((*state >> 11) as f64 + 1.0) / (1u64 << 53) as f64
 }
 
 fn main() {
@@ -118,28 +194,13 @@ fn main() {
         workers: BTreeMap::new(),
         measuring: false,
     };
-    let total = if arguments.len() > 6 { number(6) as u64 } else { u64::MAX };
-    let mut clients: Vec<_> = (0..number(2) as usize).map(|index| load.connect(index)).collect();
-    let (mut begun, mut ended) = (clients.len() as u64, 0);
-    let (mut events, mut buffer) = ([EpollEvent::empty(); 64], [0; 65536]);
-    let begin = Instant::now();
-    let measured_from = begin + Duration::from_secs_f64(number(5));
+    let total = if arguments.len() > 6 && number(6) > 0.0 { number(6) as u64 } else { u64::MAX };
+    let measured_from = Instant::now() + Duration::from_secs_f64(number(5));
     let end = measured_from + Duration::from_secs_f64(number(4));
-    while Instant::now() < end && ended < total {
-        load.measuring = Instant::now() >= measured_from;
-        let count = load.epoll.wait(&mut events, 100u8).unwrap_or(0);
-        for event in &events[..count] {
-            let index = event.data() as usize;
-            if load.read(&mut clients[index], &mut buffer) {
-                ended += 1;
-                if begun < total {
-                    begun += 1;
-                    clients[index] = load.connect(index);
-                } else {
-                    let _ = load.epoll.delete(&clients[index].stream);
-                }
-            }
-        }
+    if arguments.len() > 7 {
+        load.run_at_rate(number(7), measured_from, end);
+    } else {
+        load.run(number(2) as usize, total, measured_from, end);
     }
     load.latencies.sort_unstable();
     let at = |share: f64| load.latencies.get((load.latencies.len() as f64 * share) as usize);

@@ -48,7 +48,7 @@ pub fn run(data: &[u8]) {
                 assert!(ours.turns_given() <= SLOTS as u64 * 0xffff);
             }
             14 => {
-                let _ = (ours.pending(), ours.progress(), ours.is_asleep(), ours.wake());
+                let _ = (ours.pending(), ours.went_on_at(), ours.is_asleep(), ours.wake());
             }
             _ => ours.want_news(),
         }

@@ -66,10 +66,15 @@ pub mod told {
         [GC_COUNT, GC_TIME, DELAY_MEAN, DELAY_P50, DELAY_P99, DELAY_MAX, NEAR_HEAP_LIMIT];
 }
 
-/// Milliseconds on the clock that all processes of the machine share.
-pub fn now() -> u64 {
+/// Nanoseconds on the clock that all processes of the machine share.
+pub fn nanoseconds() -> u64 {
     clock_gettime(ClockId::CLOCK_MONOTONIC)
-        .map_or(0, |time| time.tv_sec() as u64 * 1000 + time.tv_nsec() as u64 / 1_000_000)
+        .map_or(0, |time| time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64)
+}
+
+/// Milliseconds on the same clock.
+pub fn now() -> u64 {
+    nanoseconds() / 1_000_000
 }
 
 /// One moment of a worker's load.
@@ -137,11 +142,7 @@ impl Load {
     /// In the worker: it has accepted a connection by itself.
     pub fn accepted(&self) {
         self.add(ACCEPTED, 1);
-    }
-
-    /// How many connections it has accepted by itself.
-    pub(super) fn accepted_so_far(&self) -> u64 {
-        self.get(ACCEPTED)
+        self.go_on();
     }
 
     /// In the worker: so many bytes of its heap are used.

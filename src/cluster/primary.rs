@@ -56,7 +56,7 @@ pub(super) enum Command {
     Listen { listener: ListenerId, socket: OwnedFd, policy: Policy, clients: Clients, events: Events },
     Close { listener: ListenerId },
     AddWorker { worker: WorkerId, name: Name, channel: Channel, load: Arc<Load> },
-    WatchWorker { worker: WorkerId, process: OwnedFd },
+    WatchWorker { worker: WorkerId, pid: i32, process: OwnedFd },
     RemoveWorker { worker: WorkerId, crashed: bool },
     TakeBack { worker: WorkerId },
     Tune { worker: WorkerId, weight: u32, paused: bool },
@@ -217,7 +217,7 @@ impl Primary {
     /// Lets the accept thread see the worker's end for itself, even while JavaScript is busy.
     pub fn watch_worker(&self, worker: WorkerId, pid: i32) -> Result<(), Errno> {
         let process = watch_process(pid)?;
-        self.thread.send(Command::WatchWorker { worker, process });
+        self.thread.send(Command::WatchWorker { worker, pid, process });
         Ok(())
     }
 

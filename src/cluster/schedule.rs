@@ -53,6 +53,8 @@ pub struct Rotation {
     next: usize,
     /// Connections it has had in this turn.
     given: u32,
+    /// The last connection was one that somebody was owed.
+    has_repaid: bool,
 }
 
 impl Rotation {
@@ -80,16 +82,16 @@ impl Rotation {
     fn after(self, index: usize, candidates: &[Candidate]) -> Self {
         let given = if index == self.next { self.given + 1 } else { 1 };
         if given < candidates[index].weight {
-            Self { next: index, given }
+            Self { next: index, given, has_repaid: false }
         } else {
-            Self { next: (index + 1) % candidates.len(), given: 0 }
+            Self { next: (index + 1) % candidates.len(), given: 0, has_repaid: false }
         }
     }
 }
 
 /// The candidate to take the next connection; `None` if none can.
 ///
-/// Under `RoundRobin` who is owed connections goes first; the rotation stands still meanwhile.
+/// Under `RoundRobin` who is owed connections gets every other one, besides its own: the others have work meanwhile.
 ///
 /// `client` is what stands for the client under `Sticky`; without it, or where two are equal, it is the turn of the
 /// rotation that decides.
@@ -105,9 +107,10 @@ pub fn choose(
         .map(|offset| (rotation.next + offset) % count)
         .filter(|&index| candidates[index].can_take && (candidates[index].is_sound || !any_sound));
     if policy == Policy::RoundRobin
+        && !rotation.has_repaid
         && let Some(index) = in_turn.clone().find(|&index| candidates[index].owed > 0)
     {
-        return Some(Choice { index, rotation, is_repaid: true });
+        return Some(Choice { index, rotation: Rotation { has_repaid: true, ..rotation }, is_repaid: true });
     }
     let index = match (policy, client) {
         (Policy::Sticky, Some(client)) => in_turn
@@ -118,6 +121,11 @@ pub fn choose(
         (Policy::LeastLoad, _) => least(in_turn, candidates, |candidate| candidate.load + 1),
     }?;
     Some(Choice { index, rotation: rotation.after(index, candidates), is_repaid: false })
+}
+
+/// Turns of the rotation that all are owed, of what each is owed and its weight: nobody has lost by these.
+pub fn owed_alike(workers: impl Iterator<Item = (u32, u32)>) -> u32 {
+    workers.map(|(owed, weight)| owed / weight.max(1)).min().unwrap_or(0)
 }
 
 /// The first of those with the least of something for their weight.

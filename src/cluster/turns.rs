@@ -11,15 +11,15 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
-use super::load::Load;
+use super::load::{Load, nanoseconds};
 
 /// How many listening sockets a worker can have turns at.
 pub const SLOTS: usize = 32;
 
-/// The worker: 1 while its event loop sleeps or is about to. Whoever rings puts it back.
+/// The worker: `SLEEPS` or `POLLS` until its event loop has dealt with its input. Whoever rings puts it back to 0.
 const ASLEEP: usize = 64;
-/// The worker: how often its event loop has turned.
-const TURNED: usize = 65;
+/// The worker: when its event loop turned or it accepted a connection, in nanoseconds.
+const WENT_ON: usize = 65;
 /// The accept thread: 1 while it wants to be told when the worker has gone on.
 const WANTED: usize = 72;
 /// The accept thread: the highest slot in use, and one.
@@ -31,6 +31,11 @@ const GIVEN: u64 = 1;
 const GIVEN_MASK: u64 = 0xffff;
 const BEGUN: u64 = 1 << 16;
 const WRITTEN: u64 = 1 << 32;
+
+/// Its event loop waits for input, or is about to.
+const SLEEPS: u64 = 1;
+/// It is about to look at input that is there already. So it may be in the middle of that, or find it gone and sleep.
+const POLLS: u64 = 2;
 
 /// The turns at one socket that a worker has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -97,9 +102,10 @@ impl Load {
         self.slot(slot).fetch_add(WRITTEN - BEGUN, SeqCst);
     }
 
-    /// In the worker: its event loop is about to sleep, unless this says that there are turns.
-    pub fn fall_asleep(&self) -> bool {
-        self.word(ASLEEP).store(1, SeqCst);
+    /// In the worker: its event loop is about to sleep, unless this says that there are turns. `has_input`: it is known
+    /// to have something to do first.
+    pub fn fall_asleep(&self, has_input: bool) -> bool {
+        self.word(ASLEEP).store(if has_input { POLLS } else { SLEEPS }, SeqCst);
         if self.turns_given() == 0 {
             return true;
         }
@@ -110,18 +116,23 @@ impl Load {
     /// In the worker: its event loop has turned.
     pub fn wake_up(&self) {
         self.word(ASLEEP).store(0, Relaxed);
-        let turned = self.word(TURNED);
-        turned.store(turned.load(Relaxed).wrapping_add(1), Relaxed);
+        self.go_on();
     }
 
-    /// Changes whenever the event loop of the worker turns, and with each connection that it accepts in between.
-    pub fn progress(&self) -> u64 {
-        self.word(TURNED).load(SeqCst).wrapping_add(self.accepted_so_far())
+    /// In the worker: it is done with what it did before.
+    pub(super) fn go_on(&self) {
+        self.word(WENT_ON).store(nanoseconds(), Relaxed);
     }
 
-    /// Whether the event loop of the worker sleeps, so that what it is given needs a bell.
+    /// When the event loop of the worker turned last, or when it accepted a connection since, in nanoseconds.
+    pub fn went_on_at(&self) -> u64 {
+        self.word(WENT_ON).load(SeqCst)
+    }
+
+    /// Whether the event loop of the worker sleeps, as far as can be seen: what it does with input that has come
+    /// meanwhile looks the same until it turns, as libuv does not tell when it has ceased to wait.
     pub fn is_asleep(&self) -> bool {
-        self.word(ASLEEP).load(SeqCst) != 0
+        self.word(ASLEEP).load(SeqCst) == SLEEPS
     }
 
     /// In the accept thread: whether to ring the worker's bell. Once only for each sleep.
@@ -170,11 +181,22 @@ mod tests {
         let theirs = Load::open(&fd).unwrap();
         ours.use_slot(0);
         assert!(!ours.wake());
-        assert!(theirs.fall_asleep());
+        assert!(theirs.fall_asleep(false));
         assert!(ours.is_asleep() && ours.wake() && !ours.wake());
         ours.give_turn(0);
-        assert!(!theirs.fall_asleep());
+        assert!(!theirs.fall_asleep(false));
         assert!(!ours.wake());
+    }
+
+    #[test]
+    fn a_worker_with_input_does_not_pass_for_one_that_sleeps_and_is_woken_all_the_same() {
+        let (ours, fd) = Load::create().unwrap();
+        let theirs = Load::open(&fd).unwrap();
+        assert!(theirs.fall_asleep(true) && !ours.is_asleep());
+        let before = ours.went_on_at();
+        theirs.wake_up();
+        assert!(ours.went_on_at() > before && !ours.wake());
+        assert!(theirs.fall_asleep(true) && ours.wake() && !ours.wake());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Required of a platform: `clone` (a child that shares memory until its exec), `pidfd` (a child as a file
 //! descriptor), `uv` (watching descriptors on Node's loop) and `node` (calling back into JavaScript).
 
+pub mod activity;
 pub mod cache;
 pub mod call;
 pub mod clone;

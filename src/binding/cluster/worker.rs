@@ -57,6 +57,8 @@ pub(super) struct WorkerSide {
     /// What goes on where this worker has turns.
     turns: RefCell<Option<OnTurns>>,
     inbox: RefCell<Inbox>,
+    /// It has accepted connections in this turn of the loop: what their clients want is likely to be there.
+    has_accepted: Cell<bool>,
     /// It does not look into its socket until one of its servers is ready again.
     is_deaf: Cell<bool>,
     meter: RefCell<Meter>,
@@ -82,6 +84,7 @@ impl WorkerSide {
             _heartbeat: heartbeat,
             turns: RefCell::default(),
             inbox: RefCell::new(inbox),
+            has_accepted: Cell::default(),
             is_deaf: Cell::default(),
             meter: RefCell::default(),
             delays: RefCell::default(),
@@ -197,15 +200,17 @@ fn on_bell(state: &Weak<State>) {
 }
 
 fn before_sleep(state: &Weak<State>) {
-    with_side(state, |side| {
-        let inbox = side.inbox.borrow();
-        // Given since they were looked at: the loop must not wait.
-        if let (Some(load), Some(bell)) = (inbox.load(), inbox.bell())
-            && !load.fall_asleep()
-        {
-            bell.wake();
-        }
-    });
+    let Some(state) = state.upgrade() else { return };
+    let Some(side) = state.cluster.worker.borrow().clone() else { return };
+    // Not looked for in each turn: it is a system call.
+    let has_input = side.has_accepted.replace(false) && state.uv_loop.has_input();
+    let inbox = side.inbox.borrow();
+    // Given since they were looked at: the loop must not wait.
+    if let (Some(load), Some(bell)) = (inbox.load(), inbox.bell())
+        && !load.fall_asleep(has_input)
+    {
+        bell.wake();
+    }
 }
 
 /// Accepts what this worker has turns for, after the other input of the loop's turn.
@@ -220,6 +225,7 @@ fn take_turns(state: &Weak<State>) {
         let accepted = side.inbox.borrow().accept();
         match accepted {
             Accepted::Connection(packet, connection) => {
+                side.has_accepted.set(true);
                 let fd = connection.into_raw_fd();
                 state.emit(Kind::HandoffConnection, packet.token, fd, packet.listener as i32);
             }

@@ -3,6 +3,7 @@
 //! It waits in epoll only. A listener is watched while some worker of it can take a connection; otherwise
 //! connections stay in the kernel's backlog. A connection once accepted is delivered or waits here in order.
 
+mod late;
 mod letters;
 mod pauses;
 mod peeking;
@@ -69,8 +70,8 @@ struct Member {
     has_spoken: bool,
 }
 
-/// What a worker that was held up is owed at most: one that was for long is not to be flooded afterwards.
-const MAX_OWED: u32 = 256;
+/// What a worker that was held up is owed at most: one that was for long is not to have more than its share for as long.
+const MAX_OWED: u32 = 1024;
 
 impl Member {
     /// So many connections went on without it.
@@ -119,8 +120,9 @@ pub(super) struct Acceptor {
     to_serve: Vec<ListenerId>,
     /// Workers that have been given turns, and may have to be woken.
     to_wake: Vec<WorkerId>,
-    /// The time of this turn, as `load::now` has it.
+    /// The time of this turn, as `load::now` has it, and the same in nanoseconds.
     now: u64,
+    moment: u64,
     /// When workers ended soon after their start.
     crashes: Vec<u64>,
     /// Reused from one choice to the next.
@@ -153,6 +155,7 @@ impl Acceptor {
             to_serve: Vec::new(),
             to_wake: Vec::new(),
             now: load::now(),
+            moment: load::nanoseconds(),
             crashes: Vec::new(),
             candidates: Vec::new(),
             peeking: HashMap::new(),
@@ -169,7 +172,8 @@ impl Acceptor {
         let mut ready = [EpollEvent::empty(); EVENTS_PER_TURN];
         loop {
             let count = self.epoll.wait(&mut ready, self.timeout()).unwrap_or(0);
-            self.now = load::now();
+            self.moment = load::nanoseconds();
+            self.now = self.moment / 1_000_000;
             // First, whatever woke this turn: what a worker says may rest on a command sent before it.
             if ready[..count].iter().any(|event| event.data() == WAKE) {
                 self.wake.clear();
@@ -188,7 +192,7 @@ impl Acceptor {
             self.end_peeks();
             self.end_pauses();
             self.check_progress();
-            self.check_late();
+            self.relieve_late();
             self.serve_all();
             self.wake_workers();
         }
@@ -219,11 +223,11 @@ impl Acceptor {
             Command::AddWorker { worker, name, channel, load } => {
                 self.add_worker(worker, name, channel, load);
             }
-            Command::WatchWorker { worker, process } => {
+            Command::WatchWorker { worker, pid, process } => {
                 if let Some(entry) = self.workers.get_mut(&worker) {
                     let event = EpollEvent::new(EpollFlags::EPOLLIN, PROCESS | u64::from(worker));
                     let _ = self.epoll.add(&process, event);
-                    entry.process = Some(process);
+                    (entry.pid, entry.process) = (Some(pid), Some(process));
                 }
             }
             Command::RemoveWorker { worker, crashed } => self.remove_worker(worker, crashed),

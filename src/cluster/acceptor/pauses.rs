@@ -20,7 +20,8 @@ impl Acceptor {
         let Some(next) = ends.chain(self.late_check).chain(self.peek_end()).min() else {
             return EpollTimeout::NONE;
         };
-        let left = next.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        // In whole milliseconds, and not to be early.
+        let left = next.saturating_duration_since(Instant::now()) + Duration::from_nanos(999_999);
         EpollTimeout::try_from(left).unwrap_or(EpollTimeout::NONE)
     }
 

@@ -11,7 +11,7 @@ use super::{Acceptor, HANDOFF, LISTENER, Listener, Member, RESOURCE_PAUSE, Way};
 use crate::cluster::client::client_of;
 use crate::cluster::packet::{Kind, Packet};
 use crate::cluster::primary::{Event, ListenerId};
-use crate::cluster::schedule::{Candidate, Choice, Policy, choose};
+use crate::cluster::schedule::{Candidate, Choice, Policy, choose, owed_alike};
 use crate::sys::{scm, socket};
 
 /// Connections taken from one listener before the others get their turn.
@@ -60,7 +60,7 @@ impl Acceptor {
             };
             let Some(listener) = self.listeners.get(&id) else { return };
             let Some(member) = listener.members.get(choice.index) else { return };
-            let (worker, way, policy) = (member.worker, member.way, listener.policy);
+            let (worker, way) = (member.worker, member.way);
             if listener.members.iter().any(|member| member.way.has_turns()) {
                 let left = unassigned.unwrap_or_else(|| self.unassigned(id));
                 if left == 0 {
@@ -72,7 +72,7 @@ impl Acceptor {
                 if let Some(listener) = self.listeners.get_mut(&id) {
                     listener.advance(choice, &self.candidates);
                 }
-                self.give_turn(worker, slot, policy);
+                self.give_turn(worker, slot);
             } else if !self.accept_one(id) {
                 return;
             }
@@ -141,6 +141,11 @@ impl Acceptor {
             return None;
         }
         let (now, policy) = (self.now, listener.policy);
+        for member in listener.members.iter().filter(|member| member.way.has_turns()) {
+            if let Some(worker) = self.workers.get_mut(&member.worker) {
+                worker.check_late(self.moment, policy, false);
+            }
+        }
         let workers = &self.workers;
         self.candidates.clear();
         self.candidates.extend(listener.members.iter().map(|member| match workers.get(&member.worker) {
@@ -239,6 +244,19 @@ impl Listener {
             }
         }
         self.rotation = choice.rotation;
+        self.settle(candidates);
+    }
+
+    /// Cancels what all are owed alike: it would go to one after the other, and not in turn.
+    fn settle(&mut self, candidates: &[Candidate]) {
+        let takes_part = |candidate: &Candidate| candidate.can_take || candidate.is_held_up;
+        let members = self.members.iter().zip(candidates).filter(|(_, candidate)| takes_part(candidate));
+        let turns = owed_alike(members.map(|(member, candidate)| (member.owed, candidate.weight)));
+        for (member, candidate) in self.members.iter_mut().zip(candidates) {
+            if takes_part(candidate) {
+                member.owed -= turns * candidate.weight;
+            }
+        }
     }
 }
 

@@ -1,13 +1,11 @@
 //! Workers that accept for themselves: how many connections wait, and whose turn each of them is.
 
-use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::workers::Worker;
-use super::{Acceptor, Listener, Member, Way};
+use super::{Acceptor, Listener, Way};
 use crate::cluster::packet::{Kind, Packet};
 use crate::cluster::primary::{ListenerId, WorkerId};
 use crate::cluster::schedule::Policy;
@@ -21,13 +19,6 @@ const WINDOW: u64 = 1024;
 const CAREFUL_WINDOW: u64 = 8;
 /// How often a count that workers change meanwhile is tried again: for about as long as accepting takes.
 const TRIES: usize = 16;
-/// How often workers with turns are looked at, and how long one of them may not have turned its event loop before it
-/// loses them to idle ones.
-const LATE_AFTER: Duration = Duration::from_millis(2);
-/// The same under round robin, where it is not to be decided by who waits for a processor a little.
-const LATE_AFTER_IN_ROTATION: Duration = Duration::from_millis(6);
-/// As long may one take that has to be woken: on a busy machine it waits for a processor, as others would.
-const WAKING_TIME: Duration = Duration::from_millis(50);
 
 impl Policy {
     /// Turns that a worker may have.
@@ -35,18 +26,8 @@ impl Policy {
         if self.minds_load() { CAREFUL_WINDOW } else { WINDOW }
     }
 
-    fn minds_load(self) -> bool {
+    pub(super) fn minds_load(self) -> bool {
         matches!(self, Policy::LeastConnections | Policy::LeastLoad)
-    }
-
-    /// For how long a worker that has been given turns may do something else. One that seems to sleep may be in the
-    /// middle of some input: libuv does not tell when it has ceased to wait.
-    fn patience(self, is_asleep: bool) -> Duration {
-        match self.minds_load() {
-            true => LATE_AFTER,
-            false if is_asleep => WAKING_TIME,
-            false => LATE_AFTER_IN_ROTATION,
-        }
     }
 }
 
@@ -71,24 +52,6 @@ impl Worker {
             Way::Handoff { slot: Some(slot), .. } => self.load.take_turns_back(slot),
             _ => 0,
         }
-    }
-
-    /// Whether it is still in the middle of what made it late.
-    pub(super) fn is_late(&self) -> bool {
-        self.late_at.is_some_and(|at| at == self.load.progress() && !self.load.is_asleep())
-    }
-
-    /// Whether it has not gone on for long; asked of one that has turns.
-    fn check_late(&mut self, now: Instant, patience: Duration) -> bool {
-        let progress = self.load.progress();
-        if progress != self.seen_progress {
-            (self.seen_progress, self.late_from) = (progress, now + patience);
-        }
-        let is_late = self.late_from <= now;
-        if is_late {
-            self.late_at = Some(progress);
-        }
-        is_late
     }
 }
 
@@ -179,18 +142,15 @@ impl Acceptor {
     }
 
     /// Gives a worker a turn.
-    pub(super) fn give_turn(&mut self, id: WorkerId, slot: usize, policy: Policy) {
+    pub(super) fn give_turn(&mut self, id: WorkerId, slot: usize) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
-        if worker.load.give_turn(slot) == 0 {
-            let now = Instant::now();
-            let patience = policy.patience(worker.load.is_asleep());
-            (worker.seen_progress, worker.late_from) = (worker.load.progress(), now + patience);
-            let check = now + policy.patience(false);
-            self.late_check = Some(self.late_check.map_or(check, |at| at.min(check)));
-        }
+        let is_first = worker.load.give_turn(slot) == 0;
         worker.count_given();
         if self.to_wake.last() != Some(&id) {
             self.to_wake.push(id);
+        }
+        if is_first {
+            self.expect_turns();
         }
         self.expect_progress();
     }
@@ -198,9 +158,10 @@ impl Acceptor {
     /// Wakes the workers that sleep, of those that have been given turns.
     pub(super) fn wake_workers(&mut self) {
         for id in self.to_wake.drain(..) {
-            if let Some(worker) = self.workers.get(&id)
+            if let Some(worker) = self.workers.get_mut(&id)
                 && worker.load.wake()
             {
+                worker.note_woken();
                 worker.channel.bell.wake();
             }
         }
@@ -214,48 +175,6 @@ impl Acceptor {
             member.owe(worker.take_turns_back(member.way) as u32);
         }
     }
-
-    /// Gives the turns of workers that are busy with something else to idle ones.
-    pub(super) fn check_late(&mut self) {
-        let now = Instant::now();
-        if self.late_check.is_none_or(|at| at > now) {
-            return;
-        }
-        self.late_check = None;
-        let mut relieved = Vec::new();
-        for (&id, listener) in &mut self.listeners {
-            let workers = &mut self.workers;
-            let policy = listener.policy;
-            let patience = policy.patience(false);
-            let any_idle = listener.members.iter().any(|member| is_idle(workers, member));
-            for member in &mut listener.members {
-                if let Way::Handoff { slot: Some(slot), .. } = member.way
-                    && let Some(worker) = workers.get_mut(&member.worker)
-                    && worker.load.turns(slot).given > 0
-                {
-                    if worker.check_late(now, patience) && (any_idle || policy.minds_load()) {
-                        member.owe(worker.load.take_turns_back(slot) as u32);
-                        relieved.push(id);
-                    } else {
-                        let then = worker.late_from.clamp(now + LATE_AFTER, now + patience);
-                        self.late_check = Some(self.late_check.map_or(then, |at| at.min(then)));
-                    }
-                }
-            }
-        }
-        for id in relieved {
-            self.serve(id);
-        }
-    }
-}
-
-/// Whether the event loop of a member waits for something to do.
-fn is_idle(workers: &HashMap<WorkerId, Worker>, member: &Member) -> bool {
-    let Way::Handoff { ready: true, slot: Some(slot), .. } = member.way else { return false };
-    workers.get(&member.worker).is_some_and(|worker| {
-        let is_free = worker.load.is_asleep() && worker.load.turns(slot).given == 0;
-        is_free && !worker.ended && !worker.paused
-    })
 }
 
 fn is_readable(listener: &Listener) -> bool {

@@ -3,10 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Instant;
 
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
+use super::late::Look;
 use super::{Acceptor, HANDOFF, Listener, Way};
 use crate::cluster::load::{FULLY_USED, Load, Snapshot};
 use crate::cluster::packet::{CLOSE_DOOR, Kind, LENGTH, Packet, TAKE_BACK};
@@ -45,12 +45,13 @@ pub(super) struct Worker {
     /// The heartbeat at which its use was measured last, and the connections sent to it since.
     measured_at: u64,
     sent_since: u64,
-    /// Its progress when it was found to be late with its turns.
-    pub(super) late_at: Option<u64>,
-    /// Its progress when that was seen to change, or when it was given turns after a while without any.
-    pub(super) seen_progress: u64,
-    /// When it is late, unless it goes on.
-    pub(super) late_from: Instant,
+    /// Of its process, once that is known.
+    pub(super) pid: Option<i32>,
+    /// When it was woken last for its turns, in nanoseconds.
+    pub(super) woken_at: u64,
+    /// When it had gone on last, once it was found to be late with its turns.
+    pub(super) late_since: Option<u64>,
+    pub(super) look: Look,
 }
 
 impl Worker {
@@ -70,9 +71,10 @@ impl Worker {
             on_trial_until: 0,
             measured_at: 0,
             sent_since: 0,
-            late_at: None,
-            seen_progress: 0,
-            late_from: Instant::now(),
+            pid: None,
+            woken_at: 0,
+            late_since: None,
+            look: Look::default(),
         }
     }
 

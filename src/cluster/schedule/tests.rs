@@ -149,6 +149,21 @@ fn what_goes_on_without_a_worker_that_is_held_up_is_repaid_to_the_last() {
 }
 
 #[test]
+fn who_is_owed_connections_gets_every_other_one_besides_its_own() {
+    let mut rotation = Rotation::default();
+    let candidates = [YES, Candidate { owed: 9, ..YES }];
+    let order: Vec<_> = (0..8).map(|_| run(&mut rotation, &candidates).unwrap()).collect();
+    assert_eq!(order, [1, 0, 1, 1, 1, 0, 1, 1]);
+}
+
+#[test]
+fn what_all_are_owed_alike_is_owed_to_nobody() {
+    assert_eq!(owed_alike([(7, 1), (9, 3)].into_iter()), 3);
+    assert_eq!(owed_alike([(7, 1), (0, 1)].into_iter()), 0);
+    assert_eq!(owed_alike([].into_iter()), 0);
+}
+
+#[test]
 fn workers_that_come_and_go_do_not_disturb_the_turn_of_the_others() {
     let mut rotation = Rotation::default();
     assert_eq!(run(&mut rotation, &[YES; 3]), Some(0));
