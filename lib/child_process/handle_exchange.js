@@ -9,6 +9,9 @@ const os = require('node:os');
 const { conversions, handleKind } = require('./handles');
 const { arrayIncludes, stringStartsWith } = require('../untampered');
 
+// As it was when rcluster was loaded: a program may replace it later.
+const { apply } = Reflect;
+
 const MAX_HANDLE_RETRANSMISSIONS = 3;
 
 const UV_EBADF = -os.constants.errno.EBADF;
@@ -42,6 +45,25 @@ function isReceipt(message) {
  * @property {number} retransmissions
  */
 
+/**
+ * The callback of a message with a handle, which is written at once, but called back when the loop turns, as Node does.
+ * @param {any} callback
+ */
+function afterTurn(callback) {
+  if (typeof callback !== 'function') return callback;
+  let isDue = false;
+  /** @type {any[] | undefined} */
+  let outcome;
+  setImmediate(() => {
+    isDue = true;
+    if (outcome !== undefined) apply(callback, undefined, outcome);
+  });
+  return (/** @type {any[]} */ ...args) => {
+    if (isDue) apply(callback, undefined, args);
+    else outcome = args;
+  };
+}
+
 /** The handles of one channel. */
 class HandleExchange {
   /** @param {any} ipc */
@@ -58,7 +80,7 @@ class HandleExchange {
     let errno;
     try {
       // A handle without a descriptor has never been bound, or is closed.
-      errno = handle.fd >= 0 ? this.ipc.wire.write(message, handle.fd, callback) : UV_EBADF;
+      errno = handle.fd >= 0 ? this.ipc.wire.write(message, handle.fd, afterTurn(callback)) : UV_EBADF;
       // The other side has gone, and is not known to: Node has written, and finds out later, without an event.
       if (errno === UV_EPIPE || errno === UV_ECONNRESET) {
         if (typeof callback === 'function') this.ipc.report(errno, options, callback);
