@@ -108,7 +108,7 @@ function bindAsServer(host, { port, flags = 0, backlog }, onBound) {
     server.close();
     onBound(fd < 0 ? fd : 0, fd);
   });
-  server.listen({ port, host: host ?? undefined, ipv6Only: (flags & TCP_IPV6ONLY) !== 0, backlog });
+  server.listen({ port, host, ipv6Only: (flags & TCP_IPV6ONLY) !== 0, backlog });
 }
 
 /** A socket that the accept thread serves: connections are shared out by policy. */
