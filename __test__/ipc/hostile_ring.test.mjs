@@ -33,7 +33,26 @@ test.each([
   ['json', ['text', 'parcel', 'skeleton', 'place']],
   [
     'advanced',
-    ['frame', 'empty', 'json', 'beside', 'views', 'view of nothing', 'inherited view', 'no views'],
+    [
+      'frame',
+      'empty',
+      'json',
+      'beside',
+      'views',
+      'view of nothing',
+      'inherited view',
+      'no views',
+      'kind',
+      'row of unknown keys',
+      'row of no keys',
+      'row without all values',
+      'row view twice',
+      'row view of nothing',
+      'row view outside',
+      'row view in part',
+      'row view too large',
+      'row of text',
+    ],
   ],
 ])('what cannot be read from the ring ends the channel (%s)', async (serialization, kinds) => {
   for (const kind of kinds) {

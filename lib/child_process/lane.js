@@ -12,6 +12,7 @@ const { Buffer } = require('node:buffer');
 const calls = require('./calls');
 const { engine } = require('../native');
 const { NOT_TAKEN, UV_EMSGSIZE } = require('./outbox');
+const { ROW_PADDING, ROW_START, writeRowViews } = require('./parcels');
 const rows = require('./row_writer');
 
 const { AROUND, COMMA, MOST_PER_UNIT, NEWLINE } = rows;
@@ -51,6 +52,8 @@ class Lane {
     this.memory = memory;
     this.numbers = new Int32Array(memory, 0, HEADER / 4);
     this.bytes = /** @type {any} */ (Buffer.from(memory, HEADER, SIZE));
+    /** For rows beside which something goes. @type {any} */
+    this.head = undefined;
     /** Whether it is ours to write to. */
     this.isLent = false;
     /** Bytes written, modulo 2^32. */
@@ -94,11 +97,26 @@ class Lane {
       const status = this.end(place, start, start + bytes.utf8Write(writer.define(shape), start), isAdvanced);
       if (status !== 0) return status;
     }
+    if (shape.isBeside) return this.writeRowViews(shape, message);
     const place = this.placeFor(rows.MOST + AROUND);
     if (place === -1) return NOT_TAKEN;
     const start = isAdvanced ? place + FRAME_HEADER : place;
     const end = writer.write(shape, message, bytes, start, isAdvanced);
     return end === -1 ? NOT_TAKEN : this.end(place, start, end, isAdvanced);
+  }
+
+  /** Has the engine write a message as its values, with what is large beside them. @param {rows.Shape} shape @param {any} message */
+  writeRowViews(shape, message) {
+    const writer = this.wire.rows;
+    // One of its own: a getter may send by another channel meanwhile.
+    const head = (this.head ??= Buffer.allocUnsafeSlow(ROW_START + rows.MOST + ROW_PADDING));
+    const end = writer.write(shape, message, head, ROW_START, true);
+    if (end === -1) return NOT_TAKEN;
+    const { views = [] } = writer;
+    // Not to be kept until the next one.
+    writer.views = undefined;
+    this.giveBack();
+    return writeRowViews(this.id, head, end, views);
   }
 
   /** Puts an end to what has been written. @param {number} place @param {number} start @param {number} end @param {boolean} isFrame */

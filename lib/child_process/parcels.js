@@ -7,7 +7,8 @@
 // 'json':     0x01 0 0 0, length of the rest, length of the skeleton, number of blocks, kind and length of each,
 //             skeleton, blocks: numbers little endian, skeleton and blocks padded to 8 bytes. No JSON begins so.
 // 'advanced': a frame of Node's whose payload is 0x01 KIND 0 0, length of the skeleton, skeleton, blocks, padded too. The
-//             skeleton is v8's (kind 0), or JSON (1): the message with zeros, and the place of each block.
+//             skeleton is v8's (kind 0), or JSON (1): the message with zeros, and the place of each block, or a row (2), see
+//             row_writer.js.
 
 const { Buffer } = require('node:buffer');
 const { isProxy, isSharedArrayBuffer } = require('node:util').types;
@@ -18,13 +19,15 @@ const { arrayPush, hasOwn } = require('../untampered');
 
 const { parse, stringify } = JSON;
 const { isArray } = Array;
+const isInteger = /** @type {(value: unknown) => value is number} */ (Number.isInteger);
 const { getOwnPropertyDescriptor, getPrototypeOf, keys: keysOf } = Object;
 
 /** What a parcel begins with; neither JSON nor v8's format does. */
 const MARK = 1;
 
-/** What a frame has behind that if its skeleton is JSON. */
+/** What a frame has behind that if its skeleton is JSON, or a row. */
 const JSON_KIND = 1;
+const ROW_KIND = 2;
 
 /** Values of a message that are looked at. */
 const MAX_VALUES = 64;
@@ -236,6 +239,9 @@ function writeBlocks(id, skeleton, header, blocks) {
 /** Bytes before the skeleton: the frame's length, what it is, the skeleton's length. */
 const FRAME_HEADER = 12;
 
+const ROW_START = FRAME_HEADER;
+const ROW_PADDING = 7;
+
 /** UTF-8 takes up to this many bytes for each unit of a string. */
 const MOST_PER_UNIT = 3;
 
@@ -253,7 +259,30 @@ function writeViews(id, message) {
   list[0] = withoutViews(message, [], views, list);
   const text = stringify(list);
   const head = memoryFor(padded(FRAME_HEADER + text.length * MOST_PER_UNIT));
-  const length = head.utf8Write(text, FRAME_HEADER);
+  return writeBeside(id, head, JSON_KIND, head.utf8Write(text, FRAME_HEADER), views);
+}
+
+/**
+ * Sends a row with large buffers beside it.
+ * @param {number} id of the channel
+ * @param {Uint8Array} head where the row begins at `ROW_START`, and has `ROW_PADDING` behind it
+ * @param {number} end
+ * @param {Uint8Array[]} views
+ * @returns {number} what the engine does
+ */
+function writeRowViews(id, head, end, views) {
+  return writeBeside(id, head, ROW_KIND, end - FRAME_HEADER, views);
+}
+
+/**
+ * @param {number} id of the channel
+ * @param {Uint8Array} head with the skeleton
+ * @param {number} kind of that
+ * @param {number} length
+ * @param {Uint8Array[]} views
+ * @returns {number} what the engine does
+ */
+function writeBeside(id, head, kind, length, views) {
   const end = padded(FRAME_HEADER + length);
   for (let at = FRAME_HEADER + length; at < end; at++) head[at] = 0;
   let total = end - 4;
@@ -262,7 +291,7 @@ function writeViews(id, message) {
     views[index] = unshared(views[index]);
   }
   writeUint32BE(head, 0, total);
-  writeUint32LE(head, 4, MARK | (JSON_KIND << 8));
+  writeUint32LE(head, 4, MARK | (kind << 8));
   writeUint32LE(head, 8, length);
   return calls.writeParts(id, head, end, views);
 }
@@ -274,32 +303,71 @@ function writeViews(id, message) {
  * @param {number} end
  */
 function openViews(frames, start, end) {
-  const skeleton = start + FRAME_HEADER;
-  const skeletonEnd = skeleton + readUint32LE(frames, start + 8);
-  if (skeletonEnd > end) throw new Error('no such skeleton');
-  const list = parse(frames.utf8Slice(skeleton, skeletonEnd));
+  const skeletonEnd = endOfSkeleton(frames, start, end);
+  const list = parse(frames.utf8Slice(start + FRAME_HEADER, skeletonEnd));
   if (!isArray(list) || list.length < 2) throw new Error('no such list');
   const root = { message: list[0] };
   let at = start + padded(skeletonEnd - start);
   for (let index = 1; index < list.length; index++) {
     const { 0: path, 1: isBuffer, 2: length } = list[index];
-    if (!(length >= LARGE && at + length <= end)) throw new Error('no such block');
-    const block = frames.subarray(at, at + length);
-    put(root, path, isBuffer === 1 ? block : new Uint8Array(frames.buffer, block.byteOffset, length));
+    put(root, path, blockOf(frames, at, end, length, isBuffer === 1));
     at += padded(length);
   }
   return root.message;
 }
 
+/**
+ * The message of a frame that `writeRowViews` has written.
+ * @param {any} frames a Buffer
+ * @param {number} start
+ * @param {number} end
+ * @param {InstanceType<typeof import('./row_reader').RowReader>} rows
+ */
+function openRowViews(frames, start, end, rows) {
+  const skeletonEnd = endOfSkeleton(frames, start, end);
+  const values = parse(`[${frames.utf8Slice(start + FRAME_HEADER, skeletonEnd)}0]`);
+  const shape = isInteger(values[0]) ? rows.shapes[values[0]] : undefined;
+  if (shape === undefined || values.length - 2 < shape.length) throw new Error('no such row');
+  let at = start + padded(skeletonEnd - start);
+  for (let index = 1 + shape.length; index < values.length - 1; index++) {
+    const code = values[index];
+    // Of a key that there is, and once.
+    const place = 1 + (code >>> 1);
+    const length = place <= shape.length ? values[place] : undefined;
+    values[place] = blockOf(frames, at, end, length, (code & 1) === 1);
+    at += padded(length);
+  }
+  return shape.make(values, 1);
+}
+
+/** @param {any} frames @param {number} start @param {number} end */
+function endOfSkeleton(frames, start, end) {
+  const skeletonEnd = start + FRAME_HEADER + readUint32LE(frames, start + 8);
+  if (skeletonEnd > end) throw new Error('no such skeleton');
+  return skeletonEnd;
+}
+
+/** @param {any} frames @param {number} at @param {number} end @param {unknown} length @param {boolean} isBuffer */
+function blockOf(frames, at, end, length, isBuffer) {
+  if (!(isInteger(length) && length >= LARGE && at + length <= end)) throw new Error('no such block');
+  const block = frames.subarray(at, at + length);
+  return isBuffer ? block : new Uint8Array(frames.buffer, block.byteOffset, length);
+}
+
 module.exports = {
   JSON_KIND,
   MARK,
+  ROW_KIND,
+  ROW_PADDING,
+  ROW_START,
   asBytes,
+  openRowViews,
   openStrings,
   openViews,
   padded,
   unshared,
   writeBlocks,
+  writeRowViews,
   writeStrings,
   writeViews,
 };

@@ -9,15 +9,22 @@
 //   "[\"id\",\"text\"]",         keys that messages have in common; the next number stands for them, from 0 on
 //   0,1,"hello",                 a message of these keys: their number, and its values
 //
+// In 'advanced' mode a value may be a large Buffer or Uint8Array, which goes beside the row, see parcels.js: its length is
+// written in its place, and behind the values, for each, twice the number of its key, and one more for a Buffer.
+//
 // Many messages have the same few keys. Then their values are all that is written, straight to where they go, in a
 // fifth of the time that JSON.stringify takes, and parsed in a third of that for objects.
 
-const { isProxy } = require('node:util').types;
+const { Buffer } = require('node:buffer');
+const { isProxy, isUint8Array } = require('node:util').types;
 
+const { LARGE } = require('./plain');
 const {
   SafeMap,
   arrayFill,
+  arrayIncludes,
   arrayJoin,
+  arrayPush,
   defineProperty,
   hasOwn,
   methodDescriptor,
@@ -25,10 +32,10 @@ const {
 } = require('../untampered');
 
 const { stringify } = JSON;
-const { getPrototypeOf, keys: keysOf, prototype: plainPrototype } = Object;
+const { getOwnPropertyDescriptor, getPrototypeOf, keys: keysOf, prototype: plainPrototype } = Object;
 
 /** In which one end tells the other that it writes this. */
-const FORMAT = 3;
+const FORMAT = 4;
 
 /** Bytes of a row: what does not fit goes as JSON. */
 const MOST = 4096;
@@ -41,6 +48,9 @@ const AROUND = 4;
 
 /** Bytes of a short string or number, and the comma. */
 const MOST_PER_VALUE = SHORT + 8;
+
+/** Of what is behind the values, for each that goes beside them. */
+const MOST_PER_VIEW = 3;
 
 const MOST_KEYS = 32;
 const MOST_KEY_UNITS = 512;
@@ -87,6 +97,7 @@ function asElement(text) {
  * @property {string[]} keys
  * @property {Shape | undefined} next which came after it the last time
  * @property {number} refusals
+ * @property {boolean} isBeside whether the last one had what goes beside its row
  */
 
 /** Writes those of one channel. */
@@ -104,6 +115,8 @@ class RowWriter {
     this.instead = undefined;
     /** For values of the row that is being written; not here meanwhile, since a getter may send. @type {any[] | undefined} */
     this.values = undefined;
+    /** What goes beside the row that was written last, if anything does. @type {Uint8Array[] | undefined} */
+    this.views = undefined;
     /** Counts what may write to where a row is being written: a getter may send, or close the channel. */
     this.uses = 0;
     /** How many shapes the other end knows. */
@@ -176,7 +189,7 @@ class RowWriter {
       if (!isUsable(keys[index])) return this.miss();
     }
     this.counts.delete(name);
-    const shape = { number: -1, keys, next: undefined, refusals: 0 };
+    const shape = { number: -1, keys, next: undefined, refusals: 0, isBeside: false };
     this.shapes.set(name, shape);
     return shape;
   }
@@ -217,10 +230,14 @@ class RowWriter {
     let end = writeInteger(bytes, place, number);
     bytes[end++] = COMMA;
     let count = 0;
+    /** @type {Uint8Array[] | undefined} */
+    let views;
     for (const key in message) {
       // A getter may have changed what there is.
       if (key !== keys[count] || end + MOST_PER_VALUE > limit)
         return this.giveUp(shape, message, values, count);
+      // Which would run before those are read.
+      if (views !== undefined && isAccessor(message, key)) return this.giveUp(shape, message, values, count);
       const value = message[key];
       values[count++] = value;
       if (this.uses !== uses) return this.giveUp(shape, message, values, count);
@@ -237,13 +254,36 @@ class RowWriter {
         case 'boolean':
           end = writeWord(bytes, end, value ? 'true' : 'false');
           break;
+        case 'object':
+          if (value === null) end = writeWord(bytes, end, 'null');
+          else if (shape.isBeside && isLargeView(value, (views ??= []))) {
+            arrayPush(views, value);
+            end = writeInteger(bytes, end, value.byteLength);
+          } else {
+            shape.isBeside = isExact && isUint8Array(value);
+            end = -1;
+          }
+          break;
         default:
-          end = value === null ? writeWord(bytes, end, 'null') : -1;
+          end = -1;
       }
       if (end === -1) return this.giveUp(shape, message, values, count);
       bytes[end++] = COMMA;
     }
     if (count < keys.length) return this.giveUp(shape, message, values, count);
+    if (views !== undefined) {
+      if (end + views.length * MOST_PER_VIEW > limit) return this.giveUp(shape, message, values, count);
+      for (let index = 0; index < count; index++) {
+        const value = values[index];
+        if (typeof value !== 'object' || value === null) continue;
+        end = writeInteger(bytes, end, 2 * index + (getPrototypeOf(value) === Buffer.prototype ? 1 : 0));
+        bytes[end++] = COMMA;
+        // Not to be kept until there is a message with as many keys.
+        values[index] = undefined;
+      }
+    }
+    shape.isBeside = views !== undefined;
+    this.views = views;
     this.values = values;
     this.misses = 0;
     return end;
@@ -286,6 +326,21 @@ function hasKeys(message, keys) {
     count++;
   }
   return count === keys.length;
+}
+
+/** @param {any} message @param {string} key */
+function isAccessor(message, key) {
+  const property = getOwnPropertyDescriptor(message, key);
+  return property !== undefined && (property.get !== undefined || property.set !== undefined);
+}
+
+/** Whether a value goes beside its row; not a second time, since that arrives as the same. @param {any} value @param {Uint8Array[]} views */
+function isLargeView(value, views) {
+  if (isProxy(value) || !isUint8Array(value) || value.byteLength < LARGE) return false;
+  const prototype = getPrototypeOf(value);
+  return (
+    (prototype === Buffer.prototype || prototype === Uint8Array.prototype) && !arrayIncludes(views, value)
+  );
 }
 
 /** Whether a number arrives as it is: it is finite and not negative zero. @param {number} value */

@@ -12,7 +12,9 @@ const { NOT_TAKEN } = require('./outbox');
 const {
   JSON_KIND,
   MARK,
+  ROW_KIND,
   asBytes,
+  openRowViews,
   openStrings,
   openViews,
   padded,
@@ -298,8 +300,12 @@ const advanced = {
     for (let start = 0; start < frames.length;) {
       const end = start + HEADER + frames.readUInt32BE(start);
       const format = frames[start + HEADER];
-      if (format === MARK && frames[start + HEADER + 1] === JSON_KIND) {
-        const message = openViews(frames, start, end);
+      const kind = format === MARK ? frames[start + HEADER + 1] : 0;
+      if (kind !== 0) {
+        let message;
+        if (kind === ROW_KIND) message = openRowViews(frames, start, end, rowsRead);
+        else if (kind === JSON_KIND) message = openViews(frames, start, end);
+        else throw new Error('no such kind');
         start = end;
         deliver(message);
         continue;
