@@ -7,6 +7,7 @@ const { Buffer } = require('node:buffer');
 const v8 = require('node:v8');
 
 const calls = require('./calls');
+const { collect } = require('./collecting');
 const { codedError } = require('../errors');
 const { NOT_TAKEN } = require('./outbox');
 const {
@@ -228,21 +229,6 @@ function writeGathered(id, parts, last) {
   for (let index = 0; index < parts.length; index++) length += parts[index].length;
   parts[0].writeUInt32BE(length, 0);
   return calls.writeGathered(id, parts);
-}
-
-/** Of large messages that have arrived: for as many V8 collects what is young. Below what is kept, see recycled.rs. */
-const COLLECTED_AT = 33 << 20;
-let uncollected = 0;
-
-/** @param {number} bytes that have arrived */
-function collect(bytes) {
-  uncollected += bytes;
-  if (uncollected < COLLECTED_AT) return;
-  uncollected = 0;
-  // V8 looks at how much memory hangs on young buffers only where it allocates one itself. Else they would stay until
-  // the next collection of everything. It looks at what has been freed later, so that it would collect twice each time
-  // if it was asked for each message.
-  void new ArrayBuffer(1);
 }
 
 /** @type {Codec} */
