@@ -14,6 +14,9 @@ use crate::sys::activity::{Activity, activity, processor_time};
 
 /// A worker that has not gone on for so long is looked at, as often at most. Nanoseconds, as all times here.
 const LOOK_AFTER: u64 = 1_000_000;
+/// Milliseconds for which one that has just begun is not looked at under round robin: it loads and compiles, and is to have
+/// its share at once, as in Node.
+const BEGINNING: u64 = 1000;
 /// One that has had so much of a processor and has not gone on is busy with one thing.
 const BUSY_FOR: Duration = Duration::from_micros(500);
 /// For so long a worker may not go on, for whatever reason: it may wait for a processor.
@@ -55,7 +58,9 @@ impl Worker {
             true if self.woken_at > went_on_at => WAKING_TIME,
             true => PATIENCE,
         };
-        let is_late = self.is_late() || still_for >= patience || self.is_blocked(now, went_on_at);
+        let is_told = policy.minds_load() || now / 1_000_000 >= self.ready_since + BEGINNING;
+        let is_late =
+            self.is_late() || still_for >= patience || (is_told && self.is_blocked(now, went_on_at));
         // It may have gone on while it was looked at.
         if is_late && went_on_at == self.load.went_on_at() {
             self.late_since = Some(went_on_at);

@@ -40,7 +40,7 @@ pub(super) struct Worker {
     /// What it is to be told beside connections, and its socket has no room for.
     pub(super) letters: VecDeque<(Packet, Option<OwnedFd>)>,
     /// When it was ready for the first time; 0 before.
-    ready_since: u64,
+    pub(super) ready_since: u64,
     pub(super) on_trial_until: u64,
     /// The heartbeat at which its use was measured last, and the connections sent to it since.
     measured_at: u64,
