@@ -5,6 +5,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, expect, test } from 'vitest';
 
 import { ask, collect, withChild } from '../helpers/ipc.mjs';
+import { fixture } from '../helpers/run_script.mjs';
 import { expectNoLeaks } from '../helpers/leaks.mjs';
 import { sleep, waitFor } from '../helpers/wait.mjs';
 import { both, ours } from '../parity/both.mjs';
@@ -163,3 +164,22 @@ test('200 children leave nothing', async () => {
   await round();
   await expectNoLeaks(round);
 });
+
+test.each(['json', 'advanced'])(
+  'a listener that disconnects gets all that came before it (%s)',
+  async (serialization) => {
+    const child = ours.fork(fixture('ipc_late.cjs'), [], {
+      serialization,
+      execArgv: ['--require', 'rcluster/register'],
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    });
+    let printed = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => (printed += text));
+    for (const message of ['a', 'b', 'c']) child.send(message);
+    const [code] = await once(child, 'close');
+    expect({ code, printed }).toEqual({
+      code: 0,
+      printed: 'a true\nb false\nc false\ndisconnect null\nnull\nnull\n',
+    });
+  },
+);

@@ -172,7 +172,12 @@ class Ipc {
   /** Closes the channel, once what was sent before has left. */
   disconnect() {
     const { child } = this;
-    child.channel = null;
+    const close = () => {
+      child.channel = null;
+    };
+    // A listener that disconnects may be called by Node for what came before it; Node then looks at the channel again.
+    if (this.born !== undefined && this.control[this.pending].length > 0) process.nextTick(close);
+    else close();
     this.handles.release();
     this.isClosing = true;
     this.finishIfIdle(false);
