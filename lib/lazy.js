@@ -4,9 +4,7 @@
 // Functions that are there from the start, while the module that holds what they do is loaded by the first call.
 
 const platform = require('./platform');
-const { bareDescriptor, closeSync, defineProperty, keys, openReserve } = require('./untampered');
-
-const { apply } = Reflect;
+const { apply, bareDescriptor, closeSync, defineProperty, keys, openReserve } = require('./untampered');
 
 let reserve = openReserve();
 let isLoading = false;

@@ -7,6 +7,7 @@
 // with `require = ...`; what it loads has it from here.
 
 const {
+  apply,
   compileFunction,
   defineProperty,
   readFileSync,
@@ -14,8 +15,6 @@ const {
   stringLastIndexOf,
   stringSlice,
 } = require('./untampered');
-
-const { apply } = Reflect;
 
 const Module = /** @type {any} */ (module.constructor);
 

@@ -29,7 +29,7 @@ if (process.env.RCLUSTER_DISABLE_NATIVE === '1') {
   reason = 'RCLUSTER_DISABLE_NATIVE is set';
 } else if (otherHost !== undefined) {
   reason = `the engine runs in Node.js only, and this is ${otherHost}`;
-} else if (Number(process.versions.node.split('.', 1)[0]) < OLDEST_NODE) {
+} else if (parseInt(process.versions.node, 10) < OLDEST_NODE) {
   reason = `it needs Node.js ${OLDEST_NODE} or newer, and this is ${process.version}`;
   warn();
 } else if (process.platform !== 'linux') {

@@ -8,34 +8,49 @@
 //
 // The first of our files, and loaded by Node's `require`.
 
-const fs = require('node:fs');
-const vm = require('node:vm');
+/**
+ * What this file looks at. In a worker, which has not had the time for this file before its program, that is what
+ * ./cluster/newborn.js has kept.
+ * @type {import('./cluster/newborn').Kept}
+ */
+const source = /** @type {any} */ (process)[Symbol.for('rcluster.untampered')] ?? {
+  apply: Reflect.apply,
+  array: Array.prototype,
+  compileFunction: require('node:vm').compileFunction,
+  fs: require('node:fs'),
+  getBuiltinModule: /** @type {any} */ (process).getBuiltinModule,
+  Map,
+  map: Map.prototype,
+  object: Object,
+  ownKeys: Reflect.ownKeys,
+  Set,
+  set: Set.prototype,
+  string: String.prototype,
+  uncurry: Function.prototype.bind.bind(Function.prototype.call),
+};
 
-const { call } = Function.prototype;
+const { apply, array, fs, getBuiltinModule, object, ownKeys, string, uncurry } = source;
 
 /**
- * A method as a function of its object.
- * @param {Function} method
- * @returns {(self: any, ...args: any[]) => any}
+ * Gives a subclass the methods themselves, so that it does not look them up where they may be replaced.
+ * @param {any} Class
+ * @param {object} prototype that of what it extends
  */
-function uncurry(method) {
-  return call.bind(/** @type {any} */ (method));
-}
-
-const array = Array.prototype;
-const string = String.prototype;
-
-/** Gives a subclass the methods themselves, so that it does not look them up where they may be replaced. */
-function fix(/** @type {any} */ Class, /** @type {any} */ Base) {
-  const { size, constructor, ...methods } = Object.getOwnPropertyDescriptors(Base.prototype);
-  Object.defineProperties(Class.prototype, methods);
+function fix(Class, prototype) {
+  const methods = ownKeys(prototype);
+  for (let at = 0; at < methods.length; at++) {
+    const key = methods[at];
+    const descriptor = object.getOwnPropertyDescriptor(prototype, key);
+    if (key === 'size' || key === 'constructor' || descriptor === undefined) continue;
+    object.defineProperty(Class.prototype, key, bareDescriptor(descriptor));
+  }
   return Class;
 }
 
 /** @type {MapConstructor} */
-const SafeMap = fix(class SafeMap extends Map {}, Map);
+const SafeMap = fix(class SafeMap extends source.Map {}, source.map);
 /** @type {SetConstructor} */
-const SafeSet = fix(class SafeSet extends Set {}, Set);
+const SafeSet = fix(class SafeSet extends source.Set {}, source.set);
 
 /** @type {<T>(list: T[], value: T) => T[]} */
 const arrayFill = uncurry(array.fill);
@@ -66,8 +81,7 @@ function bareDescriptor(descriptor) {
   return { __proto__: null, ...descriptor };
 }
 
-const { apply } = Reflect;
-const { getOwnPropertySymbols } = Object;
+const { getOwnPropertySymbols } = object;
 
 /**
  * The symbol of this description that an object has as a property; undefined if it has none. Node's private names are such.
@@ -78,8 +92,6 @@ const { getOwnPropertySymbols } = Object;
 function symbolOf(object, description) {
   return arrayFind(getOwnPropertySymbols(object), (symbol) => symbol.description === description);
 }
-
-const { getBuiltinModule } = /** @type {any} */ (process);
 
 /**
  * A module of Node's. Not by `require` where there is another way: tools wrap that, and would find it called within
@@ -108,7 +120,8 @@ function openReserve() {
 module.exports = {
   SafeMap,
   SafeSet,
-  assign: Object.assign,
+  apply,
+  assign: object.assign,
   arrayFill,
   arrayFilter,
   arrayFind,
@@ -125,20 +138,20 @@ module.exports = {
   bareDescriptor,
   builtin,
   closeSync: fs.closeSync,
-  compileFunction: vm.compileFunction,
-  create: Object.create,
-  defineProperties: Object.defineProperties,
-  defineProperty: Object.defineProperty,
-  entries: Object.entries,
-  freeze: Object.freeze,
-  getOwnPropertyDescriptor: Object.getOwnPropertyDescriptor,
-  hasOwn: Object.hasOwn,
-  keys: Object.keys,
+  compileFunction: source.compileFunction,
+  create: object.create,
+  defineProperties: object.defineProperties,
+  defineProperty: object.defineProperty,
+  entries: object.entries,
+  freeze: object.freeze,
+  getOwnPropertyDescriptor: object.getOwnPropertyDescriptor,
+  hasOwn: object.hasOwn,
+  keys: object.keys,
   methodDescriptor,
-  nodeMajor: Number(process.versions.node.split('.', 1)[0]),
+  nodeMajor: +uncurry(string.split)(process.versions.node, '.', 1)[0],
   openReserve,
   readFileSync: fs.readFileSync,
-  setPrototypeOf: Object.setPrototypeOf,
+  setPrototypeOf: object.setPrototypeOf,
   stringCharCodeAt: uncurry(string.charCodeAt),
   stringIncludes: uncurry(string.includes),
   stringIndexOf: uncurry(string.indexOf),
@@ -149,5 +162,5 @@ module.exports = {
   stringStartsWith: uncurry(string.startsWith),
   stringToUpperCase: uncurry(string.toUpperCase),
   symbolOf,
-  values: Object.values,
+  values: object.values,
 };

@@ -11,7 +11,9 @@ describe.each([
   ['rcluster', { module: 'rcluster' }],
   // Here all but a few functions are loaded after what everything inherits has been changed.
   ['registered', registered],
-])('%s', (_, options) => {
+  ['node in a worker', { module: 'node', script: 'tampering_worker.cjs' }],
+  ['registered in a worker', { ...registered, script: 'tampering_worker.cjs' }],
+])('%s', (_, { script = 'tampering.cjs', ...options }) => {
   test.each([
     ['options', 'Object.prototype has properties named as options'],
     ['descriptors', 'Object.prototype has properties named as those of descriptors'],
@@ -22,7 +24,7 @@ describe.each([
     ['object', 'the static methods of objects throw'],
     ['emit', 'every emit is wrapped'],
   ])('%s: %s', async (what) => {
-    const { stdout, stderr, code } = await runScript(fixture('tampering.cjs'), { ...options, args: [what] });
+    const { stdout, stderr, code } = await runScript(fixture(script), { ...options, args: [what] });
     expect({ stdout, stderr, code }).toEqual({
       stdout: [
         'spawn 3 null out',

@@ -15,10 +15,16 @@ const { kPending } = require('./control');
 const { Ipc } = require('./ipc');
 const { messages } = require('./messages');
 const { PEER_PREFIX } = require('./peer');
-const { arrayIncludes, bareDescriptor, defineProperty, freeze, stringStartsWith } = require('../untampered');
+const {
+  apply,
+  arrayIncludes,
+  bareDescriptor,
+  defineProperty,
+  freeze,
+  stringStartsWith,
+} = require('../untampered');
 
 // As it was when rcluster was loaded: a program may replace it later.
-const { apply } = Reflect;
 
 const messageTypes = ['string', 'object', 'number', 'boolean'];
 

@@ -7,10 +7,9 @@
 const os = require('node:os');
 
 const { conversions, handleKind } = require('./handles');
-const { arrayIncludes, stringStartsWith } = require('../untampered');
+const { apply, arrayIncludes, stringStartsWith } = require('../untampered');
 
 // As it was when rcluster was loaded: a program may replace it later.
-const { apply } = Reflect;
 
 const MAX_HANDLE_RETRANSMISSIONS = 3;
 

@@ -14,6 +14,7 @@ const { AsyncResource } = require('node:async_hooks');
 
 const { later } = require('../lazy');
 const {
+  apply,
   arrayFind,
   arrayPush,
   arraySplice,
@@ -25,8 +26,6 @@ const {
   stringStartsWith,
   symbolOf,
 } = require('../untampered');
-
-const { apply } = Reflect;
 
 /** On Node's handle of a channel that is watched, by this copy of the module or another. */
 const kWatched = Symbol.for('rcluster.watched');

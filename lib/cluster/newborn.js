@@ -6,36 +6,54 @@
 // when the first of these happens: a server of the worker's listens; somebody touches what we have put there; a while
 // has passed.
 //
-// Loaded by Node's `require`: for so few files our loader costs more than it saves.
+// Loaded by Node's `require`, which takes 0.7 ms for a file of whatever size, so it is this one alone: what it needs of
+// others stands here too, and ../untampered is given what it would have found.
 //
 // Knows Node's private names of the channel and of `cluster`.
 
 const { AsyncResource } = require('node:async_hooks');
-const { readlinkSync } = require('node:fs');
+const { closeSync, openSync, readFileSync, readlinkSync } = require('node:fs');
+const { compileFunction } = require('node:vm');
 
-const {
-  arrayForEach,
-  arrayPush,
-  assign,
-  bareDescriptor,
-  builtin,
-  closeSync,
-  defineProperty,
-  entries,
-  getOwnPropertyDescriptor,
-  nodeMajor,
-  openReserve,
-  stringStartsWith,
-  symbolOf,
-} = require('../untampered');
-const { policies } = require('./policies');
-
-const { apply } = Reflect;
-const { getPrototypeOf } = Object;
+// As they are now, before the program: see ../untampered.
+const { apply, ownKeys } = Reflect;
+const { bind, call } = Function.prototype;
+const { assign, create, defineProperty, entries, getOwnPropertyDescriptor, getOwnPropertyDescriptors } =
+  Object;
+const { getOwnPropertySymbols, getPrototypeOf } = Object;
 const { parse } = JSON;
 const { nextTick } = process;
-// As they are now, see ../untampered.
+const { getBuiltinModule } = /** @type {any} */ (process);
 const { setTimeout } = globalThis;
+
+/** A method as a function of its object. @type {(method: Function) => (self: any, ...args: any[]) => any} */
+const uncurry = bind.bind(call);
+const arrayPush = uncurry(Array.prototype.push);
+const stringStartsWith = uncurry(String.prototype.startsWith);
+
+/** What an object has now, on one that inherits nothing. @param {object} object @returns {any} */
+const copy = (object) => create(null, getOwnPropertyDescriptors(object));
+
+/** @typedef {typeof kept} Kept */
+const kept = {
+  __proto__: null,
+  apply,
+  array: copy(Array.prototype),
+  compileFunction,
+  fs: { closeSync, openSync, readFileSync },
+  getBuiltinModule,
+  Map,
+  map: copy(Map.prototype),
+  object: /** @type {ObjectConstructor} */ (copy(Object)),
+  ownKeys,
+  Set,
+  set: copy(Set.prototype),
+  string: copy(String.prototype),
+  uncurry,
+};
+
+/** As in ./policies. */
+const policies = { SCHED_LEAST_CONN: 3, SCHED_LEAST_LOAD: 4, SCHED_STICKY: 5, SCHED_REUSEPORT: 6 };
 
 const OLDEST_NODE = 20;
 
@@ -47,6 +65,8 @@ const PEER_PREFIX = 'NODE_RCLUSTER_';
 
 /** On Node's handle of the channel: ends the time that this file is about, for this copy of it or another. */
 const kFinish = Symbol.for('rcluster.newborn');
+/** On the process: what ../untampered takes. */
+const kKept = Symbol.for('rcluster.untampered');
 
 /**
  * @typedef {object} Inherited the hand-off socket, as the primary has told of it
@@ -97,13 +117,14 @@ function begin() {
   if (inherited === undefined || !isSameEngine(inherited)) return false;
   // In a worker thread it is a getter that throws, or is not there.
   const channel = getOwnPropertyDescriptor(process, 'channel')?.value;
-  const key = channel && process.connected && symbolOf(process, 'kChannelHandle');
+  const key = channel && process.connected && channelKey();
   const handle = key && /** @type {any} */ (process)[key];
   // What has been read already may have been a question to us.
   if (!handle || handle.bytesRead > 0 || !isSocket(inherited)) return false;
   const cluster = builtin('cluster');
   if (!cluster.isWorker) return false;
   isActive = true;
+  defineProperty(process, kKept, bareDescriptor({ value: kept, configurable: true }));
   resource = new AsyncResource('PIPEWRAP');
   reserve = openReserve();
   handle[kFinish] = finish;
@@ -113,7 +134,7 @@ function begin() {
   prepareCluster(cluster);
   prepareServers(cluster);
   // Who has given up his rights may not be able to read our files.
-  arrayForEach(['setuid', 'seteuid', 'setgid', 'setegid', 'setgroups', 'initgroups'], (name) =>
+  forEach(['setuid', 'seteuid', 'setgid', 'setegid', 'setgroups', 'initgroups'], (name) =>
     trap(process, name),
   );
   // Before the loop waits, and after the program: while the primary looks for what this worker is to listen on.
@@ -127,7 +148,7 @@ function isSameEngine({ directory, file }) {
   return (
     directory === __dirname &&
     typeof file === 'string' &&
-    nodeMajor >= OLDEST_NODE &&
+    parseInt(versions.node, 10) >= OLDEST_NODE &&
     versions.bun === undefined &&
     versions.deno === undefined &&
     env.RCLUSTER_DISABLE_NATIVE !== '1' &&
@@ -146,6 +167,43 @@ function isSocket({ fd, inode }) {
   } catch {
     return false;
   }
+}
+
+/** Node's private name for its handle of the channel. @returns {any} */
+function channelKey() {
+  const symbols = getOwnPropertySymbols(process);
+  for (let at = 0; at < symbols.length; at++) {
+    if (symbols[at].description === 'kChannelHandle') return symbols[at];
+  }
+  return undefined;
+}
+
+/**
+ * A descriptor that inherits nothing: a program may have given Object.prototype properties of such names.
+ * @param {PropertyDescriptor} descriptor
+ * @returns {PropertyDescriptor & { __proto__: null }}
+ */
+function bareDescriptor(descriptor) {
+  return { __proto__: null, ...descriptor };
+}
+
+/** A module of Node's, by the road that tools do not wrap, where there is one. @param {string} name @returns {any} */
+function builtin(name) {
+  return getBuiltinModule === undefined ? require(`node:${name}`) : apply(getBuiltinModule, process, [name]);
+}
+
+/** A descriptor to be given up for the file of a module, as in ../untampered; undefined if there is none now. */
+function openReserve() {
+  try {
+    return openSync('/dev/null', 'r');
+  } catch {
+    return undefined;
+  }
+}
+
+/** @template T @param {T[]} list @param {(item: T) => void} run */
+function forEach(list, run) {
+  for (let at = 0; at < list.length; at++) run(list[at]);
 }
 
 /** Does what loads a file. @template T @param {() => T} load @returns {T} */
@@ -179,8 +237,8 @@ function watchChannel() {
     target.prependListener('internalMessage', listener);
     if (target._send === standIn) target._send = send;
   });
-  arrayForEach(['request', 'onRequest', 'messages'], (name) => trap(target, name));
-  arrayForEach(['setLimits', 'transport'], (name) => trap(target.channel, name));
+  forEach(['request', 'onRequest', 'messages'], (name) => trap(target, name));
+  forEach(['setLimits', 'transport'], (name) => trap(target.channel, name));
 }
 
 /** Whether a message is of Node's cluster. @param {any} message */
@@ -191,7 +249,7 @@ function isOfCluster(message) {
 /** Ours are put in place for who looks at Node's. */
 function prepareChildProcess() {
   const childProcess = builtin('child_process');
-  arrayForEach(
+  forEach(
     ['ChildProcess', 'exec', 'execFile', 'execFileSync', 'execSync', 'fork', 'spawn', 'spawnSync'],
     (name) => trap(childProcess, name),
   );
@@ -201,7 +259,7 @@ function prepareChildProcess() {
 function prepareCluster(cluster) {
   assign(cluster, policies);
   // Data, as they will be: `import` of `cluster` reads them all.
-  arrayForEach(entries({ availableParallelism: 0, listenFds: 0, onRequest: 1 }), ([name, length]) => {
+  forEach(entries({ availableParallelism: 0, listenFds: 0, onRequest: 1 }), ([name, length]) => {
     const standIn = function (/** @type {any[]} */ ...args) {
       finish();
       return apply(cluster[name], cluster, args);
@@ -210,9 +268,9 @@ function prepareCluster(cluster) {
     defineProperty(standIn, 'length', bareDescriptor({ value: length, configurable: true }));
     cluster[name] = standIn;
   });
-  arrayForEach(['native', 'coverage'], (name) => trap(cluster, name));
-  arrayForEach(['request', 'onRequest'], (name) => trap(cluster.Worker.prototype, name));
-  arrayForEach(['sendTo', 'requestTo', 'broadcast'], (name) => trap(cluster.worker, name));
+  forEach(['native', 'coverage'], (name) => trap(cluster, name));
+  forEach(['request', 'onRequest'], (name) => trap(cluster.Worker.prototype, name));
+  forEach(['sendTo', 'requestTo', 'broadcast'], (name) => trap(cluster.worker, name));
 }
 
 /** Has the rest put in place by whoever reads or sets a property. @param {any} object @param {string} name */
@@ -326,10 +384,12 @@ function finish() {
 
 function putInPlace() {
   isActive = false;
-  arrayForEach(undo, (run) => run());
+  forEach(undo, (run) => run());
   undo = [];
   withReserve(() => {
     require = require('../loader').within(module, require);
+    // ../untampered has it.
+    delete (/** @type {any} */ (process)[kKept]);
     require('../child_process/inherited').watch(early);
     require('../child_process/install').installChildProcess();
     require('./install').installCluster();
