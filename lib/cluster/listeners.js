@@ -37,6 +37,7 @@ const MAX_PATH = 108;
  * @property {(worker: any, query: Query, reply: Reply) => void} add
  * @property {(worker: any) => boolean} has
  * @property {(worker: any) => boolean} remove
+ * @property {(worker: any) => void} [sendByMessage]
  *
  * @typedef {(errno: number | null, reply: { sockname?: object } | null, handle?: any) => void} Reply
  */
@@ -179,6 +180,15 @@ class Distributed {
     if (token !== undefined) handoff.join(listener, worker, token);
     reply(null, sockname);
     if (token === undefined) handoff.join(listener, worker, token);
+  }
+
+  /** Connections for a worker go over the channel from now on, also those that are under way. @param {any} worker */
+  sendByMessage(worker) {
+    const { listener } = this;
+    if (!this.workers.has(worker) || listener === undefined || listener < 0) return;
+    handoff.leave(listener, worker);
+    handoff.takeBack(worker);
+    handoff.join(listener, worker, undefined);
   }
 
   /** @param {any} worker */

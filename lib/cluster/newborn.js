@@ -20,7 +20,7 @@ const { apply, ownKeys } = Reflect;
 const { bind, call } = Function.prototype;
 const { assign, create, defineProperty, entries, getOwnPropertyDescriptor, getOwnPropertyDescriptors } =
   Object;
-const { getOwnPropertySymbols, getPrototypeOf } = Object;
+const { getOwnPropertySymbols } = Object;
 const { parse } = JSON;
 const { nextTick } = process;
 const { getBuiltinModule } = /** @type {any} */ (process);
@@ -57,7 +57,9 @@ const policies = { SCHED_LEAST_CONN: 3, SCHED_LEAST_LOAD: 4, SCHED_STICKY: 5, SC
 
 const OLDEST_NODE = 20;
 
-/** How long a worker that does not listen goes without the rest, in milliseconds. */
+/** For so long one that waits for the primary goes without the addon that guards it, in milliseconds. */
+const SOON = 5;
+/** How long a worker that does not listen goes without the rest, in milliseconds from then. */
 const WHILE = 25;
 
 /** What begins the messages between ends that are ours; as in ../child_process/peer.js, which is not loaded yet. */
@@ -81,8 +83,6 @@ let inherited;
 let isActive = false;
 /** What only a channel of ours can answer, as it came. @type {any[]} */
 const early = [];
-/** The engine cannot be loaded, though the primary could. */
-let hasFailed = false;
 let isGuarded = false;
 let nextToken = 0;
 /** Servers of which the primary has been asked. */
@@ -137,7 +137,6 @@ function begin() {
   forEach(['setuid', 'seteuid', 'setgid', 'setegid', 'setgroups', 'initgroups'], (name) =>
     trap(process, name),
   );
-  // Before the loop waits, and after the program: while the primary looks for what this worker is to listen on.
   nextTick(guardLater);
   return true;
 }
@@ -321,23 +320,17 @@ function prepareServers(cluster) {
     pending++;
     const onHandle = (/** @type {any} */ err, /** @type {any} */ handle) => {
       pending--;
-      if (hasFailed) return withoutHandoff(err, handle);
       callback(err, handle);
       // Node says so in the tick that it has just asked for.
       nextTick(() => {
         finish();
-        if (!err) require('./worker').takeOver(token, server, handle);
+        if (err) return;
+        if (require('../platform').native) require('./worker').takeOver(token, server, handle);
+        // The primary has the engine, and this process cannot load it.
+        else /** @type {any} */ (process).send({ cmd: 'NODE_CLUSTER', act: 'withoutHandoffs' });
       });
     };
-    const withoutHandoff = (/** @type {any} */ err, /** @type {any} */ handle) => {
-      if (err || getPrototypeOf(handle) !== Object.prototype) return callback(err, handle);
-      handle.close();
-      // It would say twice that the server listens.
-      server.off('listening', sayListening);
-      apply(getServer, cluster, [server, options, callback]);
-    };
     apply(getServer, cluster, [server, { ...options, handoff: token }, onHandle]);
-    const sayListening = server.listeners('listening').at(-1);
   };
   cluster._getServer = standIn;
   arrayPush(undo, () => {
@@ -345,15 +338,19 @@ function prepareServers(cluster) {
   });
 }
 
-/** The program has run, or a first part of it. */
+/** The program has run, or a first part of it. One that is about to listen has the addon with all the rest. */
 function guardLater() {
+  if (pending > 0) setTimeout(guardNow, SOON).unref();
+  else guardNow();
+}
+
+function guardNow() {
   if (!isActive) return;
   const { file } = /** @type {Inherited} */ (inherited);
   try {
     guard(withReserve(() => require(file)));
   } catch {
     // Whoever loads it next will say why.
-    hasFailed = true;
     return finish();
   }
   reserve = openReserve();

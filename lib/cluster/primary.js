@@ -196,6 +196,7 @@ const requests = {
   listening,
   online,
   queryServer,
+  withoutHandoffs,
 };
 
 /** @param {any} worker @param {any} message */
@@ -229,6 +230,11 @@ function listening(worker, { addressType, address, port, fd, handoff: token }) {
 /** @param {any} worker @param {any} message */
 function close(worker, { key }) {
   if (listeners.get(key)?.remove(worker)) listeners.delete(key);
+}
+
+/** A worker that has asked for hand-offs turns out to be unable to take them. @param {any} worker */
+function withoutHandoffs(worker) {
+  for (const listener of listeners.values()) listener.sendByMessage?.(worker);
 }
 
 /** What makes two queries mean the same socket. @param {any} query */
