@@ -17,13 +17,13 @@ let uncollected = 0;
 const NEEDS_FILLING = 24;
 
 /** What there may be room for among what is young: where more of it lives, collecting takes longer, too. */
-const MOST_FILLING = 2 << 20;
+const MOST_FILLING = 8 << 20;
 
 /** Bytes of an element, and elements of a filling, which is so small that pages are used to their ends. */
 const ELEMENT = 8;
 const FILLING = 2000;
 /** Where each is put: what nobody can see V8 need not make. @type {{ filling: any }} */
-const held = { filling: undefined };
+const held = { filling: [] };
 
 /** @param {number} bytes that have arrived */
 function collect(bytes) {
@@ -43,8 +43,12 @@ function fill() {
     if (spaces[index].space_name === 'new_space') room = spaces[index].space_available_size;
   }
   if (room > MOST_FILLING) return;
-  for (; room >= 0; room -= FILLING * ELEMENT) held.filling = new Array(FILLING);
-  held.filling = undefined;
+  for (; room >= 0; room -= FILLING * ELEMENT) {
+    // The one before would live on through the collection; of as much as does, V8 gathers that it needs more room.
+    held.filling.length = 0;
+    held.filling = new Array(FILLING);
+  }
+  held.filling.length = 0;
 }
 
 module.exports = { collect };
