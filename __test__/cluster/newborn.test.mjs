@@ -38,6 +38,21 @@ test('before it listens it has loaded next to nothing', async () => {
   expect(served).toBe('hello');
 });
 
+test.each(['127.0.0.1', 'localhost'])(
+  'nor where it listens at %s, which is looked up first',
+  async (host) => {
+    // On a slow machine there is time for the addon.
+    for (let attempt = 1; ; attempt++) {
+      const { listening, served } = await seen('cluster_newborn.cjs', {
+        env: { TOUCH: 'nothing', HOST: host },
+      });
+      expect(served).toBe('hello');
+      if (listening.length === FEW.length) return;
+      expect(attempt).toBeLessThan(10);
+    }
+  },
+);
+
 test.each([
   ['policies', policies],
   ['environment', 'none'],

@@ -34,21 +34,46 @@ const stringStartsWith = uncurry(String.prototype.startsWith);
 /** What an object has now, on one that inherits nothing. @param {object} object @returns {any} */
 const copy = (object) => create(null, getOwnPropertyDescriptors(object));
 
+/**
+ * Some of that, where it is much.
+ * @template T
+ * @template {keyof T} K
+ * @param {T} object
+ * @param {readonly K[]} names
+ * @returns {Pick<T, K>}
+ */
+function some(object, names) {
+  const result = create(null);
+  for (let at = 0; at < names.length; at++) result[names[at]] = object[names[at]];
+  return result;
+}
+
 /** @typedef {typeof kept} Kept */
 const kept = {
   __proto__: null,
   apply,
-  array: copy(Array.prototype),
+  // prettier-ignore
+  array: some(Array.prototype, [
+    'fill', 'filter', 'find', 'forEach', 'includes', 'indexOf', 'join', 'lastIndexOf', 'map', 'push', 'slice', 'splice',
+    'unshift',
+  ]),
   compileFunction,
   fs: { closeSync, openSync, readFileSync },
   getBuiltinModule,
   Map,
   map: copy(Map.prototype),
-  object: /** @type {ObjectConstructor} */ (copy(Object)),
+  // prettier-ignore
+  object: some(Object, [
+    'assign', 'create', 'defineProperties', 'defineProperty', 'entries', 'freeze', 'getOwnPropertyDescriptor',
+    'getOwnPropertySymbols', 'hasOwn', 'keys', 'setPrototypeOf', 'values',
+  ]),
   ownKeys,
   Set,
   set: copy(Set.prototype),
-  string: copy(String.prototype),
+  // prettier-ignore
+  string: some(String.prototype, [
+    'charCodeAt', 'includes', 'indexOf', 'lastIndexOf', 'replaceAll', 'slice', 'split', 'startsWith', 'toUpperCase',
+  ]),
   uncurry,
 };
 
@@ -57,8 +82,8 @@ const policies = { SCHED_LEAST_CONN: 3, SCHED_LEAST_LOAD: 4, SCHED_STICKY: 5, SC
 
 const OLDEST_NODE = 20;
 
-/** For so long one that waits for the primary goes without the addon that guards it, in milliseconds. */
-const SOON = 5;
+/** For so long one that is about to listen goes without the addon that guards it, in milliseconds. */
+const SOON = 20;
 /** How long a worker that does not listen goes without the rest, in milliseconds from then. */
 const WHILE = 25;
 
@@ -340,8 +365,17 @@ function prepareServers(cluster) {
 
 /** The program has run, or a first part of it. One that is about to listen has the addon with all the rest. */
 function guardLater() {
-  if (pending > 0) setTimeout(guardNow, SOON).unref();
+  if (pending > 0 || isLookingUp()) setTimeout(guardNow, SOON).unref();
   else guardNow();
+}
+
+/** Whether the program may be about to listen at a host: Node looks its address up first, for which it loads that module. */
+function isLookingUp() {
+  const loaded = /** @type {any} */ (process).moduleLoadList ?? [];
+  for (let at = loaded.length - 1; at >= 0; at--) {
+    if (loaded[at] === 'NativeModule dns') return true;
+  }
+  return false;
 }
 
 function guardNow() {
