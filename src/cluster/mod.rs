@@ -8,6 +8,7 @@ mod acceptor;
 mod client;
 pub mod listener;
 pub mod load;
+pub mod pace;
 pub mod packet;
 pub mod primary;
 pub mod proxied;

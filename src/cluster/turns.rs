@@ -24,6 +24,8 @@ const WENT_ON: usize = 65;
 const WANTED: usize = 72;
 /// The accept thread: the highest slot in use, and one.
 const USED: usize = 73;
+/// The accept thread: a bit for each slot where connections always wait.
+const CROWDED: usize = 74;
 /// One word a slot: turns given, then turns begun and not ended, then how often the worker has written it.
 const FIRST_SLOT: usize = 80;
 
@@ -74,6 +76,19 @@ impl Load {
     pub fn use_slot(&self, slot: usize) {
         let used = self.word(USED);
         used.store(used.load(Relaxed).max(slot as u64 + 1), SeqCst);
+    }
+
+    /// In the accept thread: whether connections always wait at this socket.
+    pub fn set_crowded(&self, slot: usize, is_crowded: bool) {
+        let word = self.word(CROWDED);
+        let bit = 1 << (slot % SLOTS);
+        let others = word.load(Relaxed) & !bit;
+        word.store(if is_crowded { others | bit } else { others }, Relaxed);
+    }
+
+    /// In the worker: whether to take several turns at this socket before anything else.
+    pub fn is_crowded(&self, slot: usize) -> bool {
+        self.word(CROWDED).load(Relaxed) & (1 << (slot % SLOTS)) != 0
     }
 
     /// Turns given at all sockets.

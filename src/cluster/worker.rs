@@ -23,8 +23,8 @@ use crate::sys::{scm, socket};
 /// What came of a turn.
 #[derive(Debug)]
 pub enum Accepted {
-    /// A connection for the server of this packet's token.
-    Connection(Packet, OwnedFd),
+    /// A connection for the server of this packet's token, and whether there are always more.
+    Connection(Packet, OwnedFd, bool),
     /// Descriptors or memory are lacking, as the server of this token has found.
     Failed(u32, Errno),
     /// It has no turn.
@@ -186,7 +186,7 @@ impl Inbox {
                     Ok(connection) => {
                         load.accepted();
                         let packet = Packet { kind: Kind::Connection, token: *token, listener: *listener };
-                        return Accepted::Connection(packet, connection);
+                        return Accepted::Connection(packet, connection, load.is_crowded(slot));
                     }
                     Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM)) => {
                         return Accepted::Failed(*token, errno);

@@ -13,13 +13,14 @@ use nix::errno::Errno;
 
 use super::{Body, Engine, Kind, State};
 use crate::cluster::load::{Delays, HEARTBEAT_INTERVAL, Load, Meter, told};
+use crate::cluster::pace::Pace;
 use crate::cluster::packet::{Kind as Letter, Packet};
 use crate::cluster::worker::{Accepted, Inbox, Received};
 use crate::sys::call::Call;
 use crate::sys::fd::take;
 use crate::sys::node::Handle;
-use crate::sys::orphan;
-use crate::sys::uv::{Check, Poll, Prepare, Timer};
+use crate::sys::uv::{Check, Idle, Poll, Prepare, Timer};
+use crate::sys::{orphan, socket};
 
 /// Connections adopted in one turn of the loop, before what else is ready gets its turn.
 const ADOPT_BATCH: usize = 64;
@@ -31,6 +32,8 @@ struct OnTurns {
     _bell: Poll,
     _before_sleep: Prepare,
     _after_input: Check,
+    /// Keeps the loop from waiting while there are turns that are not taken yet.
+    again: Idle,
 }
 
 impl OnTurns {
@@ -46,7 +49,8 @@ impl OnTurns {
         let weak = Rc::downgrade(state);
         let after_input = Check::new(state.uv_loop, move || take_turns(&weak))?;
         after_input.start();
-        Ok(Some(Self { _bell: bell, _before_sleep: before_sleep, _after_input: after_input }))
+        let again = Idle::new(state.uv_loop)?;
+        Ok(Some(Self { _bell: bell, _before_sleep: before_sleep, _after_input: after_input, again }))
     }
 }
 
@@ -57,8 +61,13 @@ pub(super) struct WorkerSide {
     /// What goes on where this worker has turns.
     turns: RefCell<Option<OnTurns>>,
     inbox: RefCell<Inbox>,
-    /// It has accepted connections in this turn of the loop: what their clients want is likely to be there.
-    has_accepted: Cell<bool>,
+    /// The last connection that it has accepted in this turn of the loop: what its client wants is likely to be there.
+    accepted: Cell<Option<RawFd>>,
+    /// How many it has.
+    accepted_count: Cell<u32>,
+    pace: RefCell<Pace>,
+    /// It has left turns for the loop's next turn.
+    has_more: Cell<bool>,
     /// It does not look into its socket until one of its servers is ready again.
     is_deaf: Cell<bool>,
     meter: RefCell<Meter>,
@@ -84,13 +93,27 @@ impl WorkerSide {
             _heartbeat: heartbeat,
             turns: RefCell::default(),
             inbox: RefCell::new(inbox),
-            has_accepted: Cell::default(),
+            accepted: Cell::default(),
+            accepted_count: Cell::default(),
+            pace: RefCell::default(),
+            has_more: Cell::default(),
             is_deaf: Cell::default(),
             meter: RefCell::default(),
             delays: RefCell::default(),
             open: Cell::default(),
             heartbeats: Cell::default(),
         }))
+    }
+
+    /// Has the loop not wait before it has taken more turns, if there are any.
+    fn go_on_at_once(&self) {
+        let has_more = self.inbox.borrow().load().is_some_and(|load| load.turns_given() > 0);
+        if self.has_more.replace(has_more) == has_more {
+            return;
+        }
+        if let Some(turns) = &*self.turns.borrow() {
+            if has_more { turns.again.start() } else { turns.again.stop() }
+        }
     }
 
     fn tell_delays(&self) {
@@ -202,8 +225,12 @@ fn on_bell(state: &Weak<State>) {
 fn before_sleep(state: &Weak<State>) {
     let Some(state) = state.upgrade() else { return };
     let Some(side) = state.cluster.worker.borrow().clone() else { return };
-    // Not looked for in each turn: it is a system call.
-    let has_input = side.has_accepted.replace(false) && state.uv_loop.has_input();
+    let accepted = side.accepted.take();
+    if side.has_more.get() {
+        return;
+    }
+    // Not looked for in each turn: it is a system call. Not at the loop, which is not watching that one yet.
+    let has_input = accepted.is_some_and(socket::has_input);
     let inbox = side.inbox.borrow();
     // Given since they were looked at: the loop must not wait.
     if let (Some(load), Some(bell)) = (inbox.load(), inbox.bell())
@@ -215,19 +242,27 @@ fn before_sleep(state: &Weak<State>) {
 
 /// Accepts what this worker has turns for, after the other input of the loop's turn.
 fn take_turns(state: &Weak<State>) {
-    with_side(state, |side| {
-        side.inbox.borrow().load().inspect(|load| load.wake_up());
-    });
     let Some(state) = state.upgrade() else { return };
+    let is_held_up = {
+        let Some(side) = state.cluster.worker.borrow().clone() else { return };
+        side.inbox.borrow().load().inspect(|load| load.wake_up());
+        let (time, waited) = state.uv_loop.times();
+        side.pace.borrow_mut().turns(time, waited, side.accepted_count.take())
+    };
     for _ in 0..ADOPT_BATCH {
         // Looked up each time: what runs on a connection may end this side.
         let Some(side) = state.cluster.worker.borrow().clone() else { return };
         let accepted = side.inbox.borrow().accept();
         match accepted {
-            Accepted::Connection(packet, connection) => {
-                side.has_accepted.set(true);
+            Accepted::Connection(packet, connection, is_crowded) => {
                 let fd = connection.into_raw_fd();
+                side.accepted.set(Some(fd));
+                side.accepted_count.set(side.accepted_count.get() + 1);
                 state.emit(Kind::HandoffConnection, packet.token, fd, packet.listener as i32);
+                // What comes behind one that takes long is to go to others.
+                if is_held_up && !is_crowded {
+                    break;
+                }
             }
             Accepted::Failed(token, errno) => {
                 side.inbox.borrow_mut().pause(token);
@@ -237,6 +272,7 @@ fn take_turns(state: &Weak<State>) {
         }
     }
     let Some(side) = state.cluster.worker.borrow().clone() else { return };
+    side.go_on_at_once();
     side.inbox.borrow_mut().tell_news();
     if side.inbox.borrow().has_unsent() {
         side.update_watch();

@@ -56,13 +56,18 @@ impl Acceptor {
         let mut unassigned = None;
         for _ in 0..ACCEPT_BATCH {
             let Some(choice) = self.pick_or_want_news(id) else {
+                self.note_crowd(id, 0);
                 return self.watch(id, false);
             };
             let Some(listener) = self.listeners.get(&id) else { return };
             let Some(member) = listener.members.get(choice.index) else { return };
             let (worker, way) = (member.worker, member.way);
             if listener.members.iter().any(|member| member.way.has_turns()) {
-                let left = unassigned.unwrap_or_else(|| self.unassigned(id));
+                let left = unassigned.unwrap_or_else(|| {
+                    let left = self.unassigned(id);
+                    self.note_crowd(id, left);
+                    left
+                });
                 if left == 0 {
                     return self.watch(id, true);
                 }

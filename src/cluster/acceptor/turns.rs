@@ -1,8 +1,6 @@
 //! Workers that accept for themselves: how many connections wait, and whose turn each of them is.
 
-use std::os::fd::{AsFd, BorrowedFd};
-
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use super::workers::Worker;
 use super::{Acceptor, Listener, Way};
@@ -71,7 +69,7 @@ impl Acceptor {
             let before = self.sum_of_turns(listener);
             let waiting = u64::from(socket::backlog(listener.socket.as_fd()).unwrap_or(0));
             if before.begun == 0 && before == self.sum_of_turns(listener) {
-                if waiting == 0 && before.given == 0 && is_readable(listener) {
+                if waiting == 0 && before.given == 0 && socket::has_input(listener.socket.as_raw_fd()) {
                     // Not the kernel that this was written for.
                     self.stop_counting(id);
                 }
@@ -175,9 +173,4 @@ impl Acceptor {
             member.owe(worker.take_turns_back(member.way) as u32);
         }
     }
-}
-
-fn is_readable(listener: &Listener) -> bool {
-    let mut watched = [PollFd::new(listener.socket.as_fd(), PollFlags::POLLIN)];
-    poll(&mut watched, PollTimeout::ZERO).is_ok_and(|count| count > 0)
 }
