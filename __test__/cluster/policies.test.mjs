@@ -96,6 +96,15 @@ test('under SCHED_LEAST_CONN a worker in the middle of some input holds up nobod
   expect(delays.toSorted((a, b) => a - b)[2]).toBeLessThan(30);
 });
 
+/** Whose an answer is that comes after so many milliseconds, and how long it took. */
+async function askFor(port, what) {
+  const from = performance.now();
+  const socket = net.connect(port, '127.0.0.1');
+  socket.write(what);
+  const id = await greeting(socket);
+  return { id, took: performance.now() - from };
+}
+
 // Their clients speak first, as those of HTTP do. One that waits in a system call is told at once, one that spins by the
 // processor time that it has.
 test.each(['wait', 'spin'])(
@@ -104,14 +113,7 @@ test.each(['wait', 'spin'])(
     const { workers, port } = await cast(SCHED_RR, 2, 'blocked');
     // One that has just begun is given time.
     await sleep(1100);
-    /** How long an answer takes that comes after so many milliseconds, and whose it is. */
-    const ask = async (time) => {
-      const from = performance.now();
-      const socket = net.connect(port, '127.0.0.1');
-      socket.write(`${kind} ${time}`);
-      const id = await greeting(socket);
-      return { id, took: performance.now() - from };
-    };
+    const ask = (time) => askFor(port, `${kind} ${time}`);
     const waits = [];
     const ids = [];
     for (let round = 0; round < 11; round++) {
@@ -128,6 +130,25 @@ test.each(['wait', 'spin'])(
     expect(Math.abs(times(ids, workers[0]) - times(ids, workers[1]))).toBeLessThan(4);
   },
 );
+
+test.each([
+  ['SCHED_RR', SCHED_RR],
+  ['SCHED_LEAST_CONN', SCHED_LEAST_CONN],
+])('under %s nobody is behind one that blocks because both came at once', async (_, policy) => {
+  const { port } = await cast(policy, 2, 'blocked');
+  await sleep(1100);
+  const waits = [];
+  for (let round = 0; round < 7; round++) {
+    // Both workers are busy, so that each finds several when it goes on, the first of which blocks one of them.
+    const busy = [60, 60].map((time) => askFor(port, `wait ${time}`));
+    await sleep(20);
+    const blocked = askFor(port, 'wait 300');
+    const others = await Promise.all(Array.from({ length: 7 }, () => askFor(port, 'wait 0')));
+    waits.push(Math.max(...others.map(({ took }) => took)));
+    await Promise.all([...busy, blocked]);
+  }
+  expect(waits.sort((a, b) => a - b)[3]).toBeLessThan(150);
+});
 
 test('SCHED_STICKY has each client at one worker, also after the loss of another', async () => {
   const { workers, port } = await cast(SCHED_STICKY, 3, 'listen');
