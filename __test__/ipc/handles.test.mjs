@@ -61,6 +61,23 @@ describe.each(both)('%s', (name, childProcess) => {
   describe.each(['json', 'advanced'])('%s', (serialization) => {
     const options = { childProcess, serialization };
 
+    test('the callback of a message with a handle comes before the answer to it', () =>
+      withChild(options, async (child) => {
+        const socket = dgram.createSocket('udp4').bind(0, '127.0.0.1');
+        await once(socket, 'listening');
+        for (let round = 0; round < 5; round++) {
+          const order = [];
+          const answer = nextMessage(child).then(() => order.push('answer'));
+          child.send({ command: 'datagram' }, socket, () => order.push('callback'));
+          // The answer is there when the loop turns.
+          const until = performance.now() + 20;
+          while (performance.now() < until);
+          await answer;
+          expect(order).toEqual(['callback', 'answer']);
+        }
+        socket.close();
+      }));
+
     test('a server, listening in the child too', () =>
       withChild(options, async (child) => {
         const server = await listening(net.createServer());

@@ -4,10 +4,11 @@
 // Node's protocol of handles on one channel: one is under way at a time, acknowledged by the other side, which may
 // ask for it again; what is sent meanwhile waits in `child._handleQueue`, which Node's cluster looks at.
 
+const { AsyncResource } = require('node:async_hooks');
 const os = require('node:os');
 
 const { conversions, handleKind } = require('./handles');
-const { apply, arrayIncludes, stringStartsWith } = require('../untampered');
+const { apply, arrayIncludes, arrayPush, arraySlice, stringStartsWith } = require('../untampered');
 
 // As it was when rcluster was loaded: a program may replace it later.
 
@@ -44,25 +45,6 @@ function isReceipt(message) {
  * @property {number} retransmissions
  */
 
-/**
- * The callback of a message with a handle, which is written at once, but called back when the loop turns, as Node does.
- * @param {any} callback
- */
-function afterTurn(callback) {
-  if (typeof callback !== 'function') return callback;
-  let isDue = false;
-  /** @type {any[] | undefined} */
-  let outcome;
-  setImmediate(() => {
-    isDue = true;
-    if (outcome !== undefined) apply(callback, undefined, outcome);
-  });
-  return (/** @type {any[]} */ ...args) => {
-    if (isDue) apply(callback, undefined, args);
-    else outcome = args;
-  };
-}
-
 /** The handles of one channel. */
 class HandleExchange {
   /** @param {any} ipc */
@@ -70,6 +52,50 @@ class HandleExchange {
     this.ipc = ipc;
     /** @type {HandleInFlight | null} */
     this.inFlight = null;
+    /**
+     * Callbacks of messages with handles that were sent in this turn of the loop.
+     * @type {Array<{ callback: Function, outcome: any[] | undefined, isDue: boolean }>}
+     */
+    this.sentNow = [];
+  }
+
+  /**
+   * The callback of a message with a handle, which is written at once, but called back when the loop turns, as Node does,
+   * before what arrives then.
+   * @param {any} callback
+   */
+  afterTurn(callback) {
+    if (typeof callback !== 'function') return callback;
+    if (this.sentNow.length === 0) setImmediate(() => this.turned());
+    /** @type {HandleExchange['sentNow'][number]} */
+    const sent = { callback: AsyncResource.bind(callback, 'WRITEWRAP'), outcome: undefined, isDue: false };
+    arrayPush(this.sentNow, sent);
+    return (/** @type {any[]} */ ...args) => {
+      if (sent.isDue) apply(sent.callback, undefined, args);
+      else sent.outcome = args;
+    };
+  }
+
+  /** The loop has turned: something arrives, or nothing has. */
+  turned() {
+    const { sentNow } = this;
+    if (sentNow.length === 0) return;
+    this.sentNow = [];
+    for (let at = 0; at < sentNow.length; at++) sentNow[at].isDue = true;
+    let at = 0;
+    try {
+      while (at < sentNow.length) {
+        const { callback, outcome } = sentNow[at++];
+        if (outcome !== undefined) apply(callback, undefined, outcome);
+      }
+    } finally {
+      // One that has thrown is no reason to lose the others.
+      const rest = arraySlice(sentNow, at);
+      if (rest.length > 0) {
+        this.sentNow = rest;
+        setImmediate(() => this.turned());
+      }
+    }
   }
 
   /** @param {HandleInFlight} sent @param {any} options @param {any} callback */
@@ -79,7 +105,7 @@ class HandleExchange {
     let errno;
     try {
       // A handle without a descriptor has never been bound, or is closed.
-      errno = handle.fd >= 0 ? this.ipc.wire.write(message, handle.fd, afterTurn(callback)) : UV_EBADF;
+      errno = handle.fd >= 0 ? this.ipc.wire.write(message, handle.fd, this.afterTurn(callback)) : UV_EBADF;
       // The other side has gone, and is not known to: Node has written, and finds out later, without an event.
       if (errno === UV_EPIPE || errno === UV_ECONNRESET) {
         if (typeof callback === 'function') this.ipc.report(errno, options, callback);

@@ -34,6 +34,7 @@ class Ipc {
     this.onClosed = onClosed;
     this.born = born;
     this.wire = new Wire(takeFd, mode, {
+      onTurn: () => this.handles.turned(),
       onMessage: (message) => this.arrived(message),
       onInput: () => this.finishIfIdle(true),
       onWritten: () => this.onWritten(),

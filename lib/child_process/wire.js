@@ -29,6 +29,7 @@ on(kinds.CHANNEL_MORE, (id) => void setImmediate(() => engine.channelContinue(id
 /**
  * What a wire tells its user.
  * @typedef {object} WireEvents
+ * @property {() => void} onTurn before the messages that arrived together
  * @property {(message: any) => void} onMessage
  * @property {() => void} onInput after the messages that arrived together
  * @property {() => void} onWritten some of what was queued is written, or lost
@@ -198,7 +199,11 @@ class Wire {
   }
 
   input() {
-    this.resource.runInAsyncScope(this.read, this);
+    try {
+      this.events.onTurn();
+    } finally {
+      this.resource.runInAsyncScope(this.read, this);
+    }
   }
 
   read() {
