@@ -24,8 +24,8 @@ const WENT_ON: usize = 65;
 const WANTED: usize = 72;
 /// The accept thread: the highest slot in use, and one.
 const USED: usize = 73;
-/// The accept thread: a bit for each slot where connections always wait.
-const CROWDED: usize = 74;
+/// The accept thread: a bit for each slot where it is always the same clients that wait.
+const STEADY: usize = 74;
 /// One word a slot: turns given, then turns begun and not ended, then how often the worker has written it.
 const FIRST_SLOT: usize = 80;
 
@@ -76,19 +76,21 @@ impl Load {
     pub fn use_slot(&self, slot: usize) {
         let used = self.word(USED);
         used.store(used.load(Relaxed).max(slot as u64 + 1), SeqCst);
+        // Of the server that had it before.
+        self.set_steady(slot, false);
     }
 
-    /// In the accept thread: whether connections always wait at this socket.
-    pub fn set_crowded(&self, slot: usize, is_crowded: bool) {
-        let word = self.word(CROWDED);
+    /// In the accept thread: whether it is always the same clients that wait at this socket.
+    pub fn set_steady(&self, slot: usize, is_steady: bool) {
+        let word = self.word(STEADY);
         let bit = 1 << (slot % SLOTS);
         let others = word.load(Relaxed) & !bit;
-        word.store(if is_crowded { others | bit } else { others }, Relaxed);
+        word.store(if is_steady { others | bit } else { others }, Relaxed);
     }
 
     /// In the worker: whether to take several turns at this socket before anything else.
-    pub fn is_crowded(&self, slot: usize) -> bool {
-        self.word(CROWDED).load(Relaxed) & (1 << (slot % SLOTS)) != 0
+    pub fn is_steady(&self, slot: usize) -> bool {
+        self.word(STEADY).load(Relaxed) & (1 << (slot % SLOTS)) != 0
     }
 
     /// Turns given at all sockets.
@@ -170,6 +172,20 @@ impl Load {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_told_of_the_clients_at_one_socket_is_not_of_another() {
+        let (ours, fd) = Load::create().unwrap();
+        let theirs = Load::open(&fd).unwrap();
+        ours.use_slot(1);
+        ours.set_steady(1, true);
+        ours.set_steady(2, true);
+        assert!(theirs.is_steady(1) && theirs.is_steady(2) && !theirs.is_steady(0));
+        ours.set_steady(2, false);
+        assert!(theirs.is_steady(1) && !theirs.is_steady(2));
+        ours.use_slot(1);
+        assert!(!theirs.is_steady(1));
+    }
 
     #[test]
     fn a_turn_is_begun_once_and_not_after_it_was_taken_back() {

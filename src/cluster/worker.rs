@@ -23,7 +23,7 @@ use crate::sys::{scm, socket};
 /// What came of a turn.
 #[derive(Debug)]
 pub enum Accepted {
-    /// A connection for the server of this packet's token, and whether there are always more.
+    /// A connection for the server of this packet's token, and whether it is always the same clients that wait.
     Connection(Packet, OwnedFd, bool),
     /// Descriptors or memory are lacking, as the server of this token has found.
     Failed(u32, Errno),
@@ -186,7 +186,7 @@ impl Inbox {
                     Ok(connection) => {
                         load.accepted();
                         let packet = Packet { kind: Kind::Connection, token: *token, listener: *listener };
-                        return Accepted::Connection(packet, connection, load.is_crowded(slot));
+                        return Accepted::Connection(packet, connection, load.is_steady(slot));
                     }
                     Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM)) => {
                         return Accepted::Failed(*token, errno);

@@ -254,13 +254,13 @@ fn take_turns(state: &Weak<State>) {
         let Some(side) = state.cluster.worker.borrow().clone() else { return };
         let accepted = side.inbox.borrow().accept();
         match accepted {
-            Accepted::Connection(packet, connection, is_crowded) => {
+            Accepted::Connection(packet, connection, is_steady) => {
                 let fd = connection.into_raw_fd();
                 side.accepted.set(Some(fd));
                 side.accepted_count.set(side.accepted_count.get() + 1);
                 state.emit(Kind::HandoffConnection, packet.token, fd, packet.listener as i32);
                 // What comes behind one that takes long is to go to others.
-                if is_held_up && !is_crowded {
+                if is_held_up && !is_steady {
                     break;
                 }
             }

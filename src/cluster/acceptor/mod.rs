@@ -3,7 +3,7 @@
 //! It waits in epoll only. A listener is watched while some worker of it can take a connection; otherwise
 //! connections stay in the kernel's backlog. A connection once accepted is delivered or waits here in order.
 
-mod crowd;
+mod clients;
 mod late;
 mod letters;
 mod pauses;
@@ -21,7 +21,7 @@ use crossbeam_channel::Receiver;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 
-use self::crowd::Crowd;
+use self::clients::Steadiness;
 use self::peeking::Peeking;
 use self::workers::Worker;
 use super::load;
@@ -98,7 +98,7 @@ struct Listener {
     /// Accepted, and given back by a worker or never taken by it; the oldest first.
     waiting: VecDeque<OwnedFd>,
     watched: bool,
-    crowd: Crowd,
+    steadiness: Steadiness,
     /// The kernel tells how many connections wait, as turns need it.
     is_counted: bool,
     /// Accepting pauses until then.
@@ -265,7 +265,7 @@ impl Acceptor {
             rotation: Rotation::default(),
             waiting: VecDeque::new(),
             watched: false,
-            crowd: Crowd::default(),
+            steadiness: Steadiness::default(),
             is_counted,
             paused_until: None,
             failing: false,
@@ -279,7 +279,7 @@ impl Acceptor {
             Some(token) => Way::Handoff { token, ready: false, slot: None },
             None => Way::Message { busy: false, paused_until: None },
         };
-        listener.crowd.forget_told();
+        listener.steadiness.forget_told();
         listener.members.push(Member { worker, way, queue: VecDeque::new(), owed: 0, has_spoken: false });
         self.serve(id);
     }
