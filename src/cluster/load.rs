@@ -240,6 +240,11 @@ impl Load {
         self.get(HEARTBEAT)
     }
 
+    /// Connections of its servers that are open, as it has told last.
+    pub fn connections(&self) -> u64 {
+        self.get(OPEN)
+    }
+
     /// Connections on their way to it.
     pub fn pending(&self) -> u64 {
         // The worker may take one between the two reads; and one that cannot tell takes none.

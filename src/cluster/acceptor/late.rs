@@ -17,8 +17,10 @@ const LOOK_AFTER: u64 = 1_000_000;
 /// Milliseconds for which one that has just begun is not looked at under round robin: it loads and compiles, and is to have
 /// its share at once, as in Node.
 const BEGINNING: u64 = 1000;
-/// One that has had so much of a processor and has not gone on is busy with one thing.
+/// One that has had so much of a processor, and so much more for each of its connections, and has not gone on is busy with
+/// one thing: it deals with all that wants something of it before it goes on.
 const BUSY_FOR: Duration = Duration::from_micros(500);
+const BUSY_FOR_EACH: Duration = Duration::from_micros(250);
 /// For so long a worker may not go on, for whatever reason: it may wait for a processor.
 const PATIENCE: u64 = 6_000_000;
 /// The same of one that had to be woken, as any other would have to be.
@@ -31,7 +33,7 @@ pub(super) struct Look {
     at: u64,
     /// Since when it had not gone on.
     since: u64,
-    /// The processor time that it had had.
+    /// The processor time that it had had when it was seen so for the first time.
     processor_time: Option<Duration>,
 }
 
@@ -84,11 +86,12 @@ impl Worker {
             }
             Some(Activity::Waiting) => true,
             Some(Activity::Runnable) => {
-                self.look = Look { at: now, since, processor_time: processor_time(pid) };
-                let (Some(had), Some(has)) = (before.processor_time, self.look.processor_time) else {
-                    return false;
-                };
-                before.since == since && has.saturating_sub(had) >= BUSY_FOR
+                let has = processor_time(pid);
+                let had = before.processor_time.filter(|_| before.since == since);
+                self.look = Look { at: now, since, processor_time: had.or(has) };
+                let connections = u32::try_from(self.load.connections()).unwrap_or(u32::MAX);
+                let usual = BUSY_FOR + BUSY_FOR_EACH.saturating_mul(connections);
+                had.zip(has).is_some_and(|(had, has)| has.saturating_sub(had) >= usual)
             }
             None => false,
         }
