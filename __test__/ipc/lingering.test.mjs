@@ -86,7 +86,8 @@ describe.each(['ring', 'wire'])('by %s', (transport) => {
     await delay(20);
     child.kill('SIGKILL');
     await once(child, 'close');
-    expect(await asked).toBe('ERR_IPC_CHANNEL_CLOSED');
+    // It was on its way, or is sent to one that has gone and is not known to have.
+    expect(['ERR_IPC_CHANNEL_CLOSED', 'EPIPE']).toContain(await asked);
     await delay(5);
     expect(ends).toBe(1);
   });
