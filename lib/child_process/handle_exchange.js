@@ -8,7 +8,7 @@ const { AsyncResource } = require('node:async_hooks');
 const os = require('node:os');
 
 const { conversions, handleKind } = require('./handles');
-const { apply, arrayIncludes, arrayPush, arraySlice, stringStartsWith } = require('../untampered');
+const { SafeSet, apply, arrayForEach, arrayIncludes, arrayPush, stringStartsWith } = require('../untampered');
 
 // As it was when rcluster was loaded: a program may replace it later.
 
@@ -52,11 +52,8 @@ class HandleExchange {
     this.ipc = ipc;
     /** @type {HandleInFlight | null} */
     this.inFlight = null;
-    /**
-     * Callbacks of messages with handles that were sent in this turn of the loop.
-     * @type {Array<{ callback: Function, outcome: any[] | undefined, isDue: boolean }>}
-     */
-    this.sentNow = [];
+    /** Of messages with handles that were sent in this turn of the loop: each calls back. @type {Set<() => void>} */
+    this.sentNow = new SafeSet();
   }
 
   /**
@@ -66,36 +63,29 @@ class HandleExchange {
    */
   afterTurn(callback) {
     if (typeof callback !== 'function') return callback;
-    if (this.sentNow.length === 0) setImmediate(() => this.turned());
-    /** @type {HandleExchange['sentNow'][number]} */
-    const sent = { callback: AsyncResource.bind(callback, 'WRITEWRAP'), outcome: undefined, isDue: false };
-    arrayPush(this.sentNow, sent);
+    const bound = AsyncResource.bind(callback, 'WRITEWRAP');
+    /** @type {any[] | undefined} */
+    let outcome;
+    const turn = () => {
+      if (this.sentNow.delete(turn) && outcome !== undefined) apply(bound, undefined, outcome);
+    };
+    this.sentNow.add(turn);
+    // Each has one of its own: another that throws is no reason to lose it.
+    setImmediate(turn);
     return (/** @type {any[]} */ ...args) => {
-      if (sent.isDue) apply(sent.callback, undefined, args);
-      else sent.outcome = args;
+      if (this.sentNow.has(turn)) outcome = args;
+      else apply(bound, undefined, args);
     };
   }
 
-  /** The loop has turned: something arrives, or nothing has. */
+  /** The loop has turned, and something arrives. */
   turned() {
-    const { sentNow } = this;
-    if (sentNow.length === 0) return;
-    this.sentNow = [];
-    for (let at = 0; at < sentNow.length; at++) sentNow[at].isDue = true;
-    let at = 0;
-    try {
-      while (at < sentNow.length) {
-        const { callback, outcome } = sentNow[at++];
-        if (outcome !== undefined) apply(callback, undefined, outcome);
-      }
-    } finally {
-      // One that has thrown is no reason to lose the others.
-      const rest = arraySlice(sentNow, at);
-      if (rest.length > 0) {
-        this.sentNow = rest;
-        setImmediate(() => this.turned());
-      }
-    }
+    if (this.sentNow.size === 0) return;
+    /** @type {Array<() => void>} */
+    const due = [];
+    this.sentNow.forEach((turn) => arrayPush(due, turn));
+    // Not those that these send.
+    arrayForEach(due, (turn) => turn());
   }
 
   /** @param {HandleInFlight} sent @param {any} options @param {any} callback */
