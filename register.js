@@ -9,7 +9,7 @@ const Module = /** @type {typeof import('node:module')} */ (/** @type {unknown} 
 
 /**
  * The first file of a worker. Where it is is known: to look for it takes Node as long as to compile and run it, and the
- * worker listens later by that.
+ * worker listens later by that. As ./lib/loader has it, which would be another file.
  * @returns {typeof import('./lib/cluster/newborn')}
  */
 function newborn() {

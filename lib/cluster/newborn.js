@@ -28,6 +28,7 @@ const { setTimeout } = globalThis;
 
 /** A method as a function of its object. @type {(method: Function) => (self: any, ...args: any[]) => any} */
 const uncurry = bind.bind(call);
+const arrayIncludes = uncurry(Array.prototype.includes);
 const arrayPush = uncurry(Array.prototype.push);
 const stringStartsWith = uncurry(String.prototype.startsWith);
 
@@ -371,11 +372,7 @@ function guardLater() {
 
 /** Whether the program may be about to listen at a host: Node looks its address up first, for which it loads that module. */
 function isLookingUp() {
-  const loaded = /** @type {any} */ (process).moduleLoadList ?? [];
-  for (let at = loaded.length - 1; at >= 0; at--) {
-    if (loaded[at] === 'NativeModule dns') return true;
-  }
-  return false;
+  return arrayIncludes(/** @type {any} */ (process).moduleLoadList ?? [], 'NativeModule dns');
 }
 
 function guardNow() {

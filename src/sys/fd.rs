@@ -31,6 +31,13 @@ pub fn with_borrowed<R>(fd: RawFd, look: impl FnOnce(BorrowedFd<'_>) -> R) -> Re
     Ok(look(unsafe { BorrowedFd::borrow_raw(fd) }))
 }
 
+/// Whether there is something to read, or the end. Nothing is, where the number is no longer that of a descriptor.
+pub fn has_input(fd: RawFd) -> bool {
+    let mut polled = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    // SAFETY: `polled` is one entry, and lives until the call returns; any number may be asked about.
+    unsafe { libc::poll(&mut polled, 1, 0) == 1 && polled.revents & libc::POLLNVAL == 0 }
+}
+
 /// Copies the environment of this process: strings `NAME=value`, each ending in NUL.
 ///
 /// Only on the thread that changes it, Node's main thread.

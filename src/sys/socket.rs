@@ -41,13 +41,6 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     Errno::result(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Whether there is something to read, or the end. Nothing is, where the number is no longer that of a descriptor.
-pub fn has_input(socket: RawFd) -> bool {
-    let mut polled = libc::pollfd { fd: socket, events: libc::POLLIN, revents: 0 };
-    // SAFETY: `polled` is one entry, and lives until the call returns; any number may be asked about.
-    unsafe { libc::poll(&mut polled, 1, 0) == 1 && polled.revents & libc::POLLNVAL == 0 }
-}
-
 /// How many connections wait to be accepted from a listening TCP socket.
 pub fn backlog(listener: BorrowedFd<'_>) -> Result<u32, Errno> {
     // tcpi_unacked in struct tcp_info, after eight bytes and four words. Of a listening socket it counts what waits.

@@ -12,8 +12,8 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::fd;
 use super::symbols::symbols;
 
 const UV_CHECK: c_int = 2;
@@ -87,10 +87,7 @@ impl Loop {
         let Ok(uv) = uv() else { return true };
         // SAFETY: the loop is this thread's, and running.
         let backend = unsafe { (uv.backend_fd)(self.0) };
-        // SAFETY: the loop's descriptor stays open as long as the loop runs, which it does during this call.
-        let backend = unsafe { BorrowedFd::borrow_raw(backend) };
-        let mut polled = [PollFd::new(backend, PollFlags::POLLIN)];
-        poll(&mut polled, PollTimeout::ZERO) != Ok(0)
+        fd::has_input(backend)
     }
 }
 

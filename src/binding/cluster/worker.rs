@@ -17,10 +17,10 @@ use crate::cluster::pace::Pace;
 use crate::cluster::packet::{Kind as Letter, Packet};
 use crate::cluster::worker::{Accepted, Inbox, Received};
 use crate::sys::call::Call;
-use crate::sys::fd::take;
+use crate::sys::fd::{self, take};
 use crate::sys::node::Handle;
+use crate::sys::orphan;
 use crate::sys::uv::{Check, Idle, Poll, Prepare, Timer};
-use crate::sys::{orphan, socket};
 
 /// Connections adopted in one turn of the loop, before what else is ready gets its turn.
 const ADOPT_BATCH: usize = 64;
@@ -230,7 +230,7 @@ fn before_sleep(state: &Weak<State>) {
         return;
     }
     // Not looked for in each turn: it is a system call. Not at the loop, which is not watching that one yet.
-    let has_input = accepted.is_some_and(socket::has_input);
+    let has_input = accepted.is_some_and(fd::has_input);
     let inbox = side.inbox.borrow();
     // Given since they were looked at: the loop must not wait.
     if let (Some(load), Some(bell)) = (inbox.load(), inbox.bell())

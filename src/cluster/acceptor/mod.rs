@@ -279,7 +279,6 @@ impl Acceptor {
             Some(token) => Way::Handoff { token, ready: false, slot: None },
             None => Way::Message { busy: false, paused_until: None },
         };
-        listener.steadiness.forget_told();
         listener.members.push(Member { worker, way, queue: VecDeque::new(), owed: 0, has_spoken: false });
         self.serve(id);
     }

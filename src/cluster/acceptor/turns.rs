@@ -8,7 +8,7 @@ use crate::cluster::packet::{Kind, Packet};
 use crate::cluster::primary::{ListenerId, WorkerId};
 use crate::cluster::schedule::Policy;
 use crate::cluster::turns::SLOTS;
-use crate::sys::{scm, socket};
+use crate::sys::{fd, scm, socket};
 
 /// Turns that a worker may have and not have used, under round robin: as many as wait anywhere, as each is to have as
 /// many as the others. One that does not take them is found to be late.
@@ -69,7 +69,7 @@ impl Acceptor {
             let before = self.sum_of_turns(listener);
             let waiting = u64::from(socket::backlog(listener.socket.as_fd()).unwrap_or(0));
             if before.begun == 0 && before == self.sum_of_turns(listener) {
-                if waiting == 0 && before.given == 0 && socket::has_input(listener.socket.as_raw_fd()) {
+                if waiting == 0 && before.given == 0 && fd::has_input(listener.socket.as_raw_fd()) {
                     // Not the kernel that this was written for.
                     self.stop_counting(id);
                 }

@@ -200,7 +200,7 @@ impl Acceptor {
         let Some(worker) = self.workers.get(&id) else { return false };
         let mut found = None;
         for (&number, listener) in &mut self.listeners {
-            let Listener { socket, is_counted, members, .. } = listener;
+            let Listener { socket, is_counted, members, steadiness, .. } = listener;
             for member in members.iter_mut().filter(|member| member.worker == id) {
                 if let Way::Handoff { token, ready, slot } = &mut member.way
                     && *token == for_token
@@ -211,6 +211,7 @@ impl Acceptor {
                         member.owed = 0;
                     }
                     if let Some(offer) = now.filter(|_| *is_counted) {
+                        steadiness.forget_told();
                         *slot = slot.or_else(|| worker.open_door(number, socket.as_fd(), *token, offer));
                     } else {
                         worker.take_turns_back(member.way);
