@@ -16,7 +16,6 @@
 const source = /** @type {any} */ (process)[Symbol.for('rcluster.untampered')] ?? {
   apply: Reflect.apply,
   array: Array.prototype,
-  compileFunction: require('node:vm').compileFunction,
   fs: require('node:fs'),
   getBuiltinModule: /** @type {any} */ (process).getBuiltinModule,
   Map,
@@ -138,7 +137,7 @@ module.exports = {
   bareDescriptor,
   builtin,
   closeSync: fs.closeSync,
-  compileFunction: source.compileFunction,
+  compileFunction: require('node:vm').compileFunction,
   create: object.create,
   defineProperties: object.defineProperties,
   defineProperty: object.defineProperty,
