@@ -6,31 +6,76 @@
 //! without one: how long they wait is their number by what is done in a second, whoever waits behind whom, and where some
 //! wait behind the same request fewer wait for all the others.
 //!
-//! Where clients come on their own, as many as that are there only in a rush, and soon more, or fewer.
+//! Where clients come on their own, there are moments without many of them, and as many as that are there only in a rush,
+//! and soon more, or fewer. So it goes by how many were there in all but the emptiest tenth of some time. Not by the most: a
+//! worker that deals with many at once tells late which it is done with, and their clients have come again by then. Nor by
+//! the fewest, as those that are done with come again together.
 
 use super::{Acceptor, ListenerId, Way};
 
-/// Nanoseconds for which the least and the most are kept together, and how many of such times are looked at.
+/// Nanoseconds for which they are counted together, and how many of such times are looked at.
 const WINDOW: u64 = 100_000_000;
 const WINDOWS: usize = 4;
 
-/// How far the most connections of these times are apart, if it is always the same clients: by a fourth.
+/// The share of that time in which there may be fewer.
+const EMPTIEST: u64 = 10;
+/// How far these times are apart, if it is always the same clients: by a fourth. From then on until they are by more than twice
+/// that number: some are counted twice once workers deal with many at a time.
 const SAME: (u64, u64) = (5, 4);
+const STILL_SAME: (u64, u64) = (2, 1);
+/// Numbers of connections that are told apart: all of the least, then eight between each and its double.
+const STEPS: usize = 8;
+const LEVELS: usize = 16 * STEPS;
 
-/// Connections that were there in some time.
-#[derive(Debug, Default, Clone, Copy)]
-struct Extent {
-    least: u64,
-    most: u64,
+/// For how long there were how many connections in the current window.
+#[derive(Debug)]
+struct Window {
+    since: u64,
+    /// Nanoseconds at each level, up to `noted`.
+    times: [u64; LEVELS],
+    /// When it was last noted how many are there, and how many those were.
+    noted: (u64, u64),
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { since: 0, times: [0; LEVELS], noted: (0, 0) }
+    }
+}
+
+impl Window {
+    /// How many connections were there in all but the emptiest tenth of the time.
+    fn usual(&self) -> u64 {
+        let enough = self.times.iter().sum::<u64>() / EMPTIEST;
+        let mut passed = 0;
+        let level = self.times.iter().position(|time| {
+            passed += time;
+            passed > enough
+        });
+        level.map_or(0, least_of)
+    }
+}
+
+/// The level of so many connections.
+fn level_of(connections: u64) -> usize {
+    let steps = STEPS as u64;
+    let doubled = (connections.max(1) / steps).checked_ilog2().map_or(0, |doublings| doublings as usize);
+    let level = if connections < steps { connections } else { connections >> doubled };
+    (doubled * STEPS + level as usize).min(LEVELS - 1)
+}
+
+/// The fewest connections of a level.
+fn least_of(level: usize) -> u64 {
+    let doubled = (level / STEPS).saturating_sub(1);
+    ((level - doubled * STEPS) as u64) << doubled
 }
 
 /// Connections of one listener in the last while.
 #[derive(Debug, Default)]
 pub(super) struct Steadiness {
-    /// When this window began.
-    since: u64,
-    /// This one's, and those before.
-    windows: [Extent; WINDOWS],
+    window: Window,
+    /// How many were there usually in the windows before, the last one first.
+    before: [u64; WINDOWS],
     /// What all workers have been told.
     told: Option<bool>,
 }
@@ -38,31 +83,31 @@ pub(super) struct Steadiness {
 impl Steadiness {
     /// So many are there, at `now`.
     fn note(&mut self, now: u64, present: u64) {
-        let passed = now.saturating_sub(self.since);
-        if passed < WINDOW {
-            let window = &mut self.windows[0];
-            window.least = window.least.min(present);
-            window.most = window.most.max(present);
-            return;
-        }
-        if passed < 2 * WINDOW {
-            self.windows.rotate_right(1);
-        } else {
+        let window = &mut self.window;
+        if now.saturating_sub(window.since) >= 2 * WINDOW {
             // Nobody came.
-            self.windows = Default::default();
+            self.before = Default::default();
+            *window = Window { since: now, ..Default::default() };
+        } else {
+            let (at, were) = window.noted;
+            window.times[level_of(were)] += now.saturating_sub(at);
+            if now - window.since >= WINDOW {
+                self.before.rotate_right(1);
+                self.before[0] = window.usual();
+                *window = Window { since: now, ..Default::default() };
+            }
         }
-        (self.since, self.windows[0]) = (now, Extent { least: present, most: present });
+        self.window.noted = (now, present);
     }
 
-    /// Whether there were never fewer than `workers`, and always the same clients. This window is not over, so it counts
-    /// only where that was otherwise.
+    /// Whether there were never fewer than `workers`, and always the same clients.
     fn is_steady(&self, workers: u64) -> bool {
-        let [current, before @ ..] = self.windows;
-        let mosts = before.iter().map(|window| window.most);
-        let (highest, lowest) =
-            (mosts.clone().max().unwrap_or_default().max(current.most), mosts.min().unwrap_or_default());
-        let never_few = self.windows.iter().all(|window| window.least >= workers);
-        never_few && highest * SAME.1 <= lowest * SAME.0
+        let (fewest, most) = self
+            .before
+            .iter()
+            .fold((u64::MAX, 0), |(fewest, most), &usual| (fewest.min(usual), most.max(usual)));
+        let same = if self.told == Some(true) { STILL_SAME } else { SAME };
+        fewest >= workers && most * same.1 <= fewest * same.0
     }
 
     /// There is a worker that has not been told.
@@ -72,9 +117,14 @@ impl Steadiness {
 }
 
 impl Acceptor {
-    /// Notes that so many connections of a listener wait for which nobody has the turn, beside those that the candidates
-    /// have; tells its workers whether to accept one at a time, where that changes.
-    pub(super) fn note_clients(&mut self, id: ListenerId, unassigned: u64) {
+    /// Notes how many connections of a listener there are: those that the candidates have, and `unassigned`, for which nobody
+    /// has the turn. Tells its workers whether to accept one at a time, where that changes.
+    pub(super) fn note_clients(&mut self, id: ListenerId, unassigned: Option<u64>) {
+        // Under round robin workers that accept several at once make the longest waits longer.
+        if !self.listeners.get(&id).is_some_and(|listener| listener.policy.minds_load()) {
+            return;
+        }
+        let unassigned = unassigned.unwrap_or_else(|| self.unassigned(id));
         let Some(listener) = self.listeners.get_mut(&id) else { return };
         let theirs: u64 = self.candidates.iter().map(|candidate| candidate.connections).sum();
         listener.steadiness.note(self.moment, theirs + unassigned);
@@ -96,36 +146,50 @@ impl Acceptor {
 mod tests {
     use super::*;
 
-    fn windows_of(extents: &[(u64, u64)]) -> Steadiness {
+    /// What is noted when so many are there each millisecond of some windows.
+    fn windows_of(connections: impl Fn(u64, u64) -> u64) -> Steadiness {
         let mut seen = Steadiness::default();
-        for (at, &(least, most)) in extents.iter().enumerate() {
-            let start = (at as u64 + 5) * WINDOW;
-            seen.note(start, most);
-            seen.note(start + 1, least);
+        for millisecond in 0..=500 {
+            let now = 5 * WINDOW + millisecond * 1_000_000;
+            seen.note(now, connections(millisecond / 100, millisecond % 100));
         }
         seen
     }
 
     #[test]
-    fn clients_that_wait_for_their_answers_are_as_many_at_all_times() {
-        assert!(windows_of(&[(9, 17), (11, 17), (5, 18), (13, 16)]).is_steady(4));
-        assert!(!windows_of(&[(9, 17), (11, 17), (5, 18)]).is_steady(4));
-        // One worker was without any, in this window or another.
-        for at in 0..4 {
-            let mut extents = [(9, 17), (11, 17), (5, 18), (13, 16)];
-            extents[at].0 = 3;
-            assert!(!windows_of(&extents).is_steady(4));
+    fn levels_are_an_eighth_apart() {
+        for connections in 0..100_000 {
+            let level = level_of(connections);
+            let least = least_of(level);
+            assert!(least <= connections && connections - least <= connections / 8, "{connections}");
+            assert_eq!(level_of(least), level);
         }
+        assert_eq!(level_of(u64::MAX), LEVELS - 1);
+    }
+
+    #[test]
+    fn clients_that_wait_for_their_answers_are_as_many_at_all_times() {
+        assert!(windows_of(|_, _| 16).is_steady(4));
+        // Those that are done with are counted for a while, and some come together.
+        assert!(windows_of(|window, at| if at < 40 + window * 10 { 31 } else { 16 }).is_steady(4));
+        assert!(windows_of(|_, at| if at < 9 { 2 } else { 17 }).is_steady(4));
+        // Workers are without any for a time, once in the last four windows.
+        for empty in 1..5 {
+            assert!(!windows_of(|window, at| if window == empty && at < 15 { 3 } else { 17 }).is_steady(4));
+        }
+        assert!(windows_of(|window, at| if window == 0 && at < 15 { 3 } else { 17 }).is_steady(4));
+        assert!(!windows_of(|_, _| 3).is_steady(4));
     }
 
     #[test]
     fn clients_that_come_on_their_own_are_now_more_and_now_fewer() {
-        assert!(!windows_of(&[(20, 83), (21, 69), (63, 119), (35, 127)]).is_steady(4));
-        // It may become as many as before.
-        assert!(windows_of(&[(9, 60), (9, 60), (9, 60), (9, 20)]).is_steady(4));
-        assert!(!windows_of(&[(9, 60), (9, 60), (9, 60), (9, 76)]).is_steady(4));
-        let mut seen = windows_of(&[(9, 17), (11, 17), (5, 18), (13, 16)]);
-        seen.note(11 * WINDOW, 17);
+        let rush = [20, 83, 63, 119, 35, 50];
+        assert!(!windows_of(|window, _| rush[window as usize]).is_steady(4));
+        // Those of a rush that is dealt with.
+        assert!(!windows_of(|window, at| 200_u64.saturating_sub(window * 40 + at / 3)).is_steady(4));
+        // Nobody came for a while.
+        let mut seen = windows_of(|_, _| 17);
+        seen.note(13 * WINDOW, 17);
         assert!(!seen.is_steady(4));
     }
 }

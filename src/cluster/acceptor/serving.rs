@@ -56,7 +56,7 @@ impl Acceptor {
         let mut unassigned = None;
         for _ in 0..ACCEPT_BATCH {
             let Some(choice) = self.pick_or_want_news(id) else {
-                self.note_clients(id, 0);
+                self.note_clients(id, None);
                 return self.watch(id, false);
             };
             let Some(listener) = self.listeners.get(&id) else { return };
@@ -65,7 +65,7 @@ impl Acceptor {
             if listener.members.iter().any(|member| member.way.has_turns()) {
                 let left = unassigned.unwrap_or_else(|| {
                     let left = self.unassigned(id);
-                    self.note_clients(id, left);
+                    self.note_clients(id, Some(left));
                     left
                 });
                 if left == 0 {
