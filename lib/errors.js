@@ -371,11 +371,17 @@ function validateAbortSignal(value, name) {
   }
 }
 
+/** Whether an error says that the other end of a channel has gone. @param {any} error */
+function isGone({ code }) {
+  return code === 'EPIPE' || code === 'ECONNRESET' || code === 'ERR_IPC_CHANNEL_CLOSED';
+}
+
 module.exports = {
   AbortError,
   accessDenied,
   codedError,
   errnoException,
+  isGone,
   nodeMajor,
   plainError,
   validateAbortSignal,

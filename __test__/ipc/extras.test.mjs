@@ -1,6 +1,7 @@
 // What Node has not: requests, receipts, 'drain', iteration, limits; by the ring and by the wire.
 
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
@@ -58,6 +59,19 @@ describe.each(cases)('by the %s, %s', (transport, serialization) => {
     child.request({ what: 'exit' }).catch(() => {});
     expect(await pending).toBe('ERR_IPC_CHANNEL_CLOSED');
     expect(await request()).toBe('ERR_IPC_CHANNEL_CLOSED');
+  });
+
+  test('a request to a child that has died ends the same before its end is known here', async () => {
+    expect(await child.request({ what: 'later' })).toBe('later');
+    const exited = once(child, 'exit');
+    child.kill('SIGKILL');
+    // This thread does not turn to its event loop meanwhile.
+    const isRunning = () => !/\) [ZX] /.test(readFileSync(`/proc/${child.pid}/stat`, 'utf8'));
+    while (isRunning());
+    expect(child.connected).toBe(true);
+    const error = await child.request({ what: 'echo', value: 1 }).catch((reason) => reason);
+    expect(error.code).toBe('ERR_IPC_CHANNEL_CLOSED');
+    await exited;
   });
 
   test('what a request cannot be is refused, and what cannot be answered is an error', async () => {

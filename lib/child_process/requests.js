@@ -4,7 +4,7 @@
 // Questions and answers over a channel whose two ends are both rcluster: `request`, `onRequest`, and word that a
 // message has been dispatched. They are messages as all others are, in order with them.
 
-const { codedError, validateAbortSignal, validateNumber, validateObject } = require('../errors');
+const { codedError, isGone, validateAbortSignal, validateNumber, validateObject } = require('../errors');
 
 const REQUEST = 'NODE_RCLUSTER_REQUEST';
 const REPLY = 'NODE_RCLUSTER_REPLY';
@@ -129,7 +129,10 @@ class Requests {
           fail(/** @type {Error} */ (error));
         }
       };
-      const onWritten = (/** @type {Error | null} */ error) => error && fail(error);
+      const onWritten = (/** @type {Error | null} */ error) => {
+        // Whether that shows when it is written or when the channel ends is a matter of time.
+        if (error) fail(isGone(error) ? codedError('ERR_IPC_CHANNEL_CLOSED') : error);
+      };
       if (ipc.peer.isKnown) {
         send();
       } else {

@@ -4,8 +4,7 @@
 // The primary's half of Node's own protocol with its workers: internal messages with a number each, and replies
 // that name the number.
 
-/** Errors that say a worker has just ended: its 'disconnect' tells of that, and the primary is not to end with it. */
-const goneCodes = new Set(['EPIPE', 'ECONNRESET', 'ERR_IPC_CHANNEL_CLOSED']);
+const { isGone } = require('../errors');
 
 let nextSequence = 0;
 
@@ -29,7 +28,8 @@ function send(child, message, handle, onReply) {
     replies.set(seq, onReply);
   }
   child.send({ cmd: 'NODE_CLUSTER', ...message, seq }, handle, undefined, (/** @type {any} */ error) => {
-    if (error && !goneCodes.has(error.code)) child.emit('error', error);
+    // A worker that has just ended: its 'disconnect' tells of that, and the primary is not to end with it.
+    if (error && !isGone(error)) child.emit('error', error);
   });
   return true;
 }
