@@ -123,7 +123,8 @@ test('https: requests and resumed sessions', async () => {
   expect(answers.slice(1).every(({ reused }) => reused)).toBe(true);
 });
 
-test('http2: sessions go round, streams stay', async () => {
+// Again where a worker got no processor for some milliseconds: its turn goes to an idle one then, and is made up for later.
+test('http2: sessions go round, streams stay', { retry: 2 }, async () => {
   const { port } = await start('tls', 'http2');
   const seen = [];
   for (let i = 0; i < 4; i++) {
