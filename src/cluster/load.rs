@@ -145,6 +145,11 @@ impl Load {
         self.go_on();
     }
 
+    /// In the worker: there was none to accept after all.
+    pub fn accepted_none(&self) {
+        self.add(ACCEPTED, 1_u64.wrapping_neg());
+    }
+
     /// In the worker: so many bytes of its heap are used.
     pub fn set_heap(&self, bytes: u64) {
         self.word(HEAP).store(bytes, Ordering::Relaxed);
@@ -341,6 +346,8 @@ mod tests {
         theirs.taken();
         theirs.refused();
         theirs.accepted();
+        theirs.accepted();
+        theirs.accepted_none();
         theirs.set_open(1);
         theirs.set_heap(77);
         ours.unsent(2);

@@ -180,11 +180,15 @@ impl Inbox {
         for (slot, door) in doors.iter().enumerate() {
             let Some(Door { token, listener, socket: Some(socket) }) = door else { continue };
             while load.begin_turn(slot) {
+                // Before it is: one that is killed in the middle of that takes the connection with it.
+                load.accepted();
                 let outcome = socket::accept(socket.as_fd());
                 load.end_turn(slot);
+                if outcome.is_err() {
+                    load.accepted_none();
+                }
                 match outcome {
                     Ok(connection) => {
-                        load.accepted();
                         let packet = Packet { kind: Kind::Connection, token: *token, listener: *listener };
                         return Accepted::Connection(packet, connection, load.is_steady(slot));
                     }
