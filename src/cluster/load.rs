@@ -240,6 +240,12 @@ impl Load {
         self.add(SENT, count.wrapping_neg());
     }
 
+    /// In the accept thread: the worker has ended, and what it had left in the socket has been taken back. The rest it had
+    /// taken, the last maybe without having told.
+    pub fn settle(&self) {
+        self.word(TAKEN).store(self.get(SENT), Ordering::Relaxed);
+    }
+
     /// When it last told that its event loop turns; 0 before the first time.
     pub fn heartbeat(&self) -> u64 {
         self.get(HEARTBEAT)
@@ -353,6 +359,10 @@ mod tests {
         ours.unsent(2);
         let load = ours.at(now());
         assert_eq!((load.adopted, load.open, load.pending, load.heap), (2, 1, 1, 77));
+        // The fifth went with it.
+        ours.settle();
+        let load = ours.at(now());
+        assert_eq!((load.adopted, load.pending), (3, 0));
     }
 
     #[test]

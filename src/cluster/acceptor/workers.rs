@@ -286,6 +286,9 @@ impl Acceptor {
                 _ => {}
             }
         }
+        if worker.ended {
+            worker.load.settle();
+        }
         self.return_letters(id, letters);
         self.serve_worker(id);
         for (id, connections) in taken {
