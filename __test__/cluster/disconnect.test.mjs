@@ -4,11 +4,13 @@ import net from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 
 import { call, cluster, endAll, greeted, listenAll, startWorker, startWorkers } from '../helpers/cluster.mjs';
+import { endScripts, fixture, runScript } from '../helpers/run_script.mjs';
 import { sleep, waitFor } from '../helpers/wait.mjs';
 
 const nodeMajor = Number(process.versions.node.split('.', 1)[0]);
 
 afterEach(endAll);
+afterEach(endScripts);
 
 /** The names of the cluster's events about a worker from now on, in order. */
 function record(worker) {
@@ -112,6 +114,14 @@ test.runIf(nodeMajor >= 26)(
     socket.destroy();
   },
 );
+
+test('a worker that is told twice to disconnect ends well (of Node some fail)', async () => {
+  const { stdout, stderr } = await runScript(fixture('cluster_told_twice.cjs'), {
+    module: 'node',
+    execArgv: ['--require', 'rcluster/register'],
+  });
+  expect({ codes: JSON.parse(stdout), stderr }).toEqual({ codes: [0, 0, 0, 0, 0], stderr: '' });
+});
 
 test('disconnect() without workers calls back, not at once', async () => {
   let isCalled = false;

@@ -27,6 +27,8 @@ const intercom = new EventEmitter();
 const listeners = new Map();
 /** Workers forked by us; one forked before we were loaded stays Node's. */
 const ours = new WeakSet();
+/** Workers that disconnect, having been told to or on their own: one that is told again may fail of it. */
+const disconnecting = new WeakSet();
 
 // Behind those that were forked before we were loaded.
 let lastId = Math.max(0, ...Object.keys(cluster.workers).map(Number));
@@ -214,6 +216,7 @@ function online(worker) {
 /** @param {any} worker @param {any} message */
 function exitedAfterDisconnect(worker, message) {
   worker.exitedAfterDisconnect = true;
+  disconnecting.add(worker);
   messages.send(worker.process, { ack: message.seq });
 }
 
@@ -284,7 +287,8 @@ function makeListener(key, query) {
 function disconnectWorker() {
   if (!ours.has(this)) return nodes().worker.disconnect.call(this);
   this.exitedAfterDisconnect = true;
-  messages.send(this.process, { act: 'disconnect' });
+  if (!disconnecting.has(this)) messages.send(this.process, { act: 'disconnect' });
+  disconnecting.add(this);
   leaveAll(this);
   handoff.takeBack(this);
   removeWorker(this);
