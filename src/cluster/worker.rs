@@ -182,11 +182,8 @@ impl Inbox {
             while load.begin_turn(slot) {
                 // Before it is: one that is killed in the middle of that takes the connection with it.
                 load.accepted();
-                let outcome = socket::accept(socket.as_fd());
+                let outcome = socket::accept(socket.as_fd()).inspect_err(|_| load.accepted_none());
                 load.end_turn(slot);
-                if outcome.is_err() {
-                    load.accepted_none();
-                }
                 match outcome {
                     Ok(connection) => {
                         let packet = Packet { kind: Kind::Connection, token: *token, listener: *listener };

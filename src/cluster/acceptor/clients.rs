@@ -39,11 +39,15 @@ struct Window {
 
 impl Default for Window {
     fn default() -> Self {
-        Self { since: 0, times: [0; LEVELS], noted: (0, 0) }
+        Self::from(0)
     }
 }
 
 impl Window {
+    fn from(since: u64) -> Self {
+        Self { since, times: [0; LEVELS], noted: (0, 0) }
+    }
+
     /// How many connections were there in all but the emptiest tenth of the time.
     fn usual(&self) -> u64 {
         let enough = self.times.iter().sum::<u64>() / EMPTIEST;
@@ -58,10 +62,8 @@ impl Window {
 
 /// The level of so many connections.
 fn level_of(connections: u64) -> usize {
-    let steps = STEPS as u64;
-    let doubled = (connections.max(1) / steps).checked_ilog2().map_or(0, |doublings| doublings as usize);
-    let level = if connections < steps { connections } else { connections >> doubled };
-    (doubled * STEPS + level as usize).min(LEVELS - 1)
+    let doubled = (connections / STEPS as u64).checked_ilog2().unwrap_or(0) as usize;
+    (doubled * STEPS + (connections >> doubled) as usize).min(LEVELS - 1)
 }
 
 /// The fewest connections of a level.
@@ -84,17 +86,18 @@ impl Steadiness {
     /// So many are there, at `now`.
     fn note(&mut self, now: u64, present: u64) {
         let window = &mut self.window;
-        if now.saturating_sub(window.since) >= 2 * WINDOW {
+        let passed = now.saturating_sub(window.since);
+        if passed >= 2 * WINDOW {
             // Nobody came.
             self.before = Default::default();
-            *window = Window { since: now, ..Default::default() };
+            *window = Window::from(now);
         } else {
             let (at, were) = window.noted;
             window.times[level_of(were)] += now.saturating_sub(at);
-            if now - window.since >= WINDOW {
+            if passed >= WINDOW {
                 self.before.rotate_right(1);
                 self.before[0] = window.usual();
-                *window = Window { since: now, ..Default::default() };
+                *window = Window::from(now);
             }
         }
         self.window.noted = (now, present);
